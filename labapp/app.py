@@ -1,0 +1,140 @@
+"""All that exists in Kafka for this app, on one screen: the app, its topics, its table; and how a worker starts."""
+
+import ipaddress
+import logging
+import socket
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import faust
+from aiohttp_cors import ResourceOptions
+from faust.exceptions import AlreadyConfiguredWarning
+
+from labapp import cluster, settings, web
+from labapp.batches import BatchSchema, BatchTable, BatchTransport
+from labapp.events import BODY_BYTES_MAX
+
+TABLE = "events"
+CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
+
+TOPICS = [
+    *(
+        cluster.Topic(name, settings.KAFKA_PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
+        for name in dict.fromkeys([settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS])
+    ),
+    # A record that a topic took has to fit here with our headers.
+    cluster.Topic(settings.DEAD_LETTER_TOPIC, settings.KAFKA_PARTITIONS, {"max.message.bytes": "2097152"}),
+]
+
+
+async def declare() -> dict[str, int]:
+    """Makes the topics that are missing, checks those that exist, and tells how many partitions each has.
+
+    Raises cluster.Unsuitable. Harmless when repeated.
+    """
+    found = await cluster.declare(TOPICS)
+    if settings.CONSUMES:
+        partitions = found[settings.KAFKA_TOPIC]
+        found |= await cluster.declare([cluster.Topic(CHANGELOG, partitions, {"cleanup.policy": "compact"}, {"cleanup.policy": "compact"})])
+        if found[CHANGELOG] != partitions:
+            raise cluster.Unsuitable(
+                f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions and the table's changelog {CHANGELOG} has "
+                f"{found[CHANGELOG]}, but they must be as many: use another CONSUMER_GROUP, or delete the changelog"
+            )
+    return found
+
+
+class Worker(faust.Worker):
+    """Checks what it needs before it starts, so that a wrong setting ends it with a sentence and not with a traceback."""
+
+    def execute_from_commandline(self) -> Any:
+        conf = self.app.conf
+        with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):  # nothing has used them yet
+            conf.web_host = settings.WEB_HOST or _reachable_name(conf.web_bind)
+            conf.canonical_url = f"http://{conf.web_host}:{conf.web_port}"
+        try:
+            with socket.create_server((conf.web_bind, conf.web_port)):
+                pass
+        except OSError as exc:
+            raise SystemExit(f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free one.") from None
+        try:
+            self.loop.run_until_complete(declare())
+        except cluster.Unsuitable as exc:
+            raise SystemExit(f"{exc}.") from None
+        super().execute_from_commandline()
+
+
+def _reachable_name(bound: str) -> str:
+    try:
+        return socket.gethostname() if ipaddress.ip_address(bound).is_unspecified else bound
+    except ValueError:  # a name
+        return bound
+
+
+def _logging_config() -> dict[str, Any]:
+    """Faust clears the root's handlers, so this is complete."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "text"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+    }
+
+
+_millis = 1000
+app = faust.App(
+    settings.CONSUMER_GROUP,
+    broker=[f"kafka://{server}" for server in settings.KAFKA_BOOTSTRAP_SERVERS],
+    # `/` is producer.py's in every role; what loads the modules has a random order (faust/app/base.py, discover).
+    autodiscover=[
+        "labapp.producer", "labapp.views", "labapp.live", "labapp.cluster_views", "labapp.page", "labapp.control", "labapp.commands",
+        *(["labapp.consumer"] if settings.CONSUMES else []),
+    ],
+    env_prefix="FAUST",  # else PORT's cousins in the environment (WEB_PORT, BROKER_URL, ...) would beat what is written here
+    datadir=Path(tempfile.gettempdir()) / "labapp",  # nothing is kept there: the table lives in Kafka
+    store="memory://",
+    Worker=Worker,
+    Schema=BatchSchema,
+    Table=BatchTable,
+    logging_config=_logging_config(),
+    worker_redirect_stdouts=False,
+    # Kafka
+    broker_client_id="labapp",
+    broker_request_timeout=max(settings.KAFKA_REQUEST_TIMEOUT_SECONDS, settings.KAFKA_SESSION_TIMEOUT_SECONDS),  # Faust wants no less
+    broker_session_timeout=settings.KAFKA_SESSION_TIMEOUT_SECONDS,
+    broker_heartbeat_interval=settings.KAFKA_SESSION_TIMEOUT_SECONDS / 4,
+    broker_commit_interval=0.2,
+    # aiokafka asks only the brokers of its last metadata: after a broker's absence that list must not stay short for 5 minutes.
+    consumer_metadata_max_age_ms=3 * _millis,
+    producer_metadata_max_age_ms=3 * _millis,
+    producer_acks=-1,
+    producer_linger=0,
+    producer_request_timeout=settings.KAFKA_REQUEST_TIMEOUT_SECONDS,
+    producer_max_batch_size=400_000,
+    producer_max_request_size=2_500_000,
+    # streams
+    stream_buffer_maxsize=8,  # batches
+    stream_wait_empty=False,
+    table_standby_replicas=0,
+    topic_disable_leader=True,
+    # HTTP
+    web_bind=settings.WEB_BIND,
+    web_port=settings.PORT,
+    web_application_options={"middlewares": [web.errors_as_json], "client_max_size": BODY_BYTES_MAX},
+    web_cors_options={
+        origin: ResourceOptions(allow_headers="*", allow_methods="*", expose_headers="*") for origin in settings.CORS_ORIGINS
+    },
+)
+app.transport = BatchTransport(app.conf.broker_consumer, app)
+app.producer_only = not settings.CONSUMES
+
+source = app.topic(settings.KAFKA_TOPIC, internal=True)
+events: BatchTable = app.Table(TABLE, help="One row an event: what it was, and when it passed each stage.")
+
+# Before the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we say.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+for _noisy in ("aiokafka.conn", "aiokafka.cluster"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)

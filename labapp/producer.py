@@ -1,0 +1,93 @@
+"""The view of `/`: `post` stamps *received*, sends the record, stamps *produced* and answers once all in-sync replicas have it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp.web import Request, Response, StreamResponse
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.structs import RecordMetadata
+from faust.exceptions import NotReady, ProducerSendError
+from faust.web import View
+
+from labapp import feed, page, settings
+from labapp.app import app
+from labapp.events import Unusable, key_of, now_us, posted, record_headers, record_value
+from labapp.web import Refused, json_response
+
+_TOPICS = {settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS}
+_under_way = 0
+
+
+@app.page("/")
+class Root(View):
+    async def get(self, request: Request) -> StreamResponse:
+        if settings.PRODUCES and "text/html" in request.headers.get("Accept", ""):
+            return page.index()
+        if settings.CONSUMES:
+            return json_response(feed.hand_out())
+        return json_response(settings.CONSUMERS)
+
+    async def post(self, request: Request) -> Response:
+        received_us = now_us()
+        if not settings.PRODUCES:
+            raise Refused(405, "This worker only consumes (ROLE=consumer): post to a producer.")
+        if request.content_type != "application/json":
+            raise Refused(415, "The Content-Type must be application/json.")
+        try:
+            key = key_of(request.headers.get("Idempotency-Key"))
+            body = await request.read()
+            event = posted(body)
+        except Unusable as exc:
+            raise Refused(400, f"{exc}.") from None
+        topic = event.get("topic", settings.KAFKA_TOPIC)
+        if not isinstance(topic, str) or topic not in _TOPICS:
+            raise Refused(400, f"The topic {topic!r} is not allowed: PRODUCER_TOPICS lists those that are.")
+        async with _counted():
+            produced_us = now_us()
+            value = record_value(body, event, produced_us)
+            appended = await produce(topic, key.encode(), value, record_headers(received_us, produced_us))
+            acknowledged_us = now_us()
+        return json_response({
+            "key": key,
+            "topic": topic,
+            "partition": appended.partition,
+            "offset": appended.offset,
+            "stages": {
+                "received_us": received_us,
+                "produced_us": produced_us,
+                # aiokafka calls it LogAppendTime (1) where the acknowledgement carries a time.
+                "appended_us": appended.timestamp * 1000 if appended.timestamp_type == 1 else None,
+                "acknowledged_us": acknowledged_us,
+            },
+        })
+
+
+@asynccontextmanager
+async def _counted() -> AsyncIterator[None]:
+    global _under_way
+    if _under_way >= settings.POSTS_UNDER_WAY:
+        raise Refused(503, f"{_under_way} posts are under way, which is all that this worker takes at once.", retry_after_seconds=1)
+    _under_way += 1
+    try:
+        yield
+    finally:
+        _under_way -= 1
+
+
+async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> RecordMetadata:
+    """Sends until acknowledged, for PRODUCE_TIMEOUT_SECONDS at most; then Refused with 503.
+
+    The record may be in the topic twice, or in spite of the 503: the same key shows once.
+    """
+    try:
+        async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
+            while True:
+                try:
+                    return await (await app.producer.send(topic, key, value, None, None, headers))
+                except MessageSizeTooLargeError:
+                    raise Refused(413, f"The topic {topic} takes no record of that size.") from None
+                except (KafkaError, ProducerSendError, NotReady):
+                    await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise Refused(503, "Kafka did not acknowledge the event in time: send it again with the same Idempotency-Key.", 1) from None

@@ -1,0 +1,80 @@
+"""Topics read and written by plain aiokafka, as any other program would."""
+
+import asyncio
+from collections.abc import Iterable
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+Written = tuple[bytes | None, bytes | None]  # key, value
+
+
+def write(bootstrap: str, topic: str, records: Iterable[Written], partition: int | None = None) -> None:
+    """Returns once all are acknowledged. A record with neither key nor value needs a partition."""
+    asyncio.run(_write(bootstrap, topic, list(records), partition))
+
+
+async def _write(bootstrap: str, topic: str, records: list[Written], partition: int | None) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2) as producer:
+        if partition is None:
+            await asyncio.gather(*[await producer.send(topic, value, key=key) for key, value in records])
+            return
+        batch = producer.create_batch()
+        for key, value in records:
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                await (await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None)
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+
+def read(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+    """All records that the topic has now, partition by partition."""
+    return asyncio.run(_read(bootstrap, topic))
+
+
+async def _read(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+    async with AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+        ends = await consumer.end_offsets(await _partitions(consumer, topic))
+        found: dict[TopicPartition, list[ConsumerRecord]] = {tp: [] for tp in ends}
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
+                found[tp] += records
+        return [record for tp in sorted(found) for record in found[tp]]
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    while not (partitions := consumer.partitions_for_topic(topic)):
+        await consumer._client.force_metadata_update()
+    return [TopicPartition(topic, partition) for partition in partitions]
+
+
+def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    """The group's committed offsets by partition."""
+    return asyncio.run(_committed(bootstrap, group, topic))
+
+
+async def _committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        offsets = await client.list_consumer_group_offsets(group)
+        return {tp.partition: offset.offset for tp, offset in offsets.items() if tp.topic == topic and offset.offset >= 0}
+    finally:
+        await client.close()
+
+
+def make(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
+    asyncio.run(_make(bootstrap, topic, partitions, config or {}))
+
+
+async def _make(bootstrap: str, topic: str, partitions: int, config: dict[str, str]) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        response = await client.create_topics([NewTopic(topic, partitions, 2, topic_configs=config)])
+        assert not any(code for _, code, *_ in response.topic_errors), response
+        while (await client.describe_topics([topic]))[0]["error_code"]:
+            await asyncio.sleep(0.05)
+    finally:
+        await client.close()

@@ -1,0 +1,126 @@
+"""One app process under test: started on a free port, waited for, killed; its output is shown when it disappoints."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+# One factor on every time-out, for slow machines.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def wait_for(what: Callable[[], T], text: str, seconds: float = 30) -> T:
+    """The first true result of `what`; after so many seconds a failure that shows the last one."""
+    deadline = time.monotonic() + seconds * PATIENCE
+    while not (result := what()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{text}: not within {seconds * PATIENCE:g} s; at last {result!r}")
+        time.sleep(0.02)
+    return result
+
+
+class Answer:
+    def __init__(self, status: int, headers: http.client.HTTPMessage, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"{self.status} {self.body[:500]!r}"
+
+
+def request(port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+    """Raises OSError or http.client.HTTPException where nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20 * PATIENCE)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+class Worker:
+    """A `faust worker` process; `settings` are its environment beside ours. Ends with the test (see `start_worker`)."""
+
+    def __init__(self, arguments: Iterable[str] = (), **settings: object) -> None:
+        self.port = int(str(settings.setdefault("PORT", free_port())))
+        self._log = tempfile.NamedTemporaryFile("w+", prefix="worker-", suffix=".log")  # noqa: SIM115 (open as long as the process)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "FAUST_", "LAB_"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "labapp", "worker", "-l", "info", *arguments],
+            env={**environment, **{name: str(value) for name, value in settings.items()}},
+            cwd=Path(__file__).parent.parent,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    @property
+    def log(self) -> str:
+        return Path(self._log.name).read_text()
+
+    def ready(self, seconds: float = 30) -> "Worker":
+        def answer() -> Answer | None:
+            assert self.process.poll() is None, f"The worker ended with {self.process.returncode}:\n{self.log}"
+            try:
+                return answer if (answer := self.get("/health/ready")).status == 200 else None
+            except OSError:
+                return None
+
+        try:
+            wait_for(answer, "worker ready", seconds)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\n{self.log}") from None
+        return self
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return request(self.port, "GET", path, None, headers)
+
+    def post(self, event: object, key: str | None = None) -> Answer:
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        return request(self.port, "POST", "/", json.dumps(event).encode(), headers)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows that this worker keeps, newest first."""
+        rows, cursor = [], ""
+        while True:
+            page = self.get(f"/events?limit=1000{cursor}").json
+            rows += page["events"]
+            if page["next"] is None:
+                return rows
+            cursor = f"&before={page['next']}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, seconds: float = 10) -> int:
+        """Exit code after SIGTERM."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds * PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"The worker did not stop within {seconds} s:\n{self.log}") from None
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self._log.close()
