@@ -6,15 +6,18 @@ import socket
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiohttp_cors import ResourceOptions
+from aiokafka import AIOKafkaProducer
 from faust.exceptions import AlreadyConfiguredWarning
+from yarl import URL
 
 from labapp import cluster, settings, web
-from labapp.batches import BatchSchema, BatchTable, BatchTransport
+from labapp.batches import BatchSchema, BatchTransport
 from labapp.events import BODY_BYTES_MAX
+from labapp.table import BatchTable
 
 TABLE = "events"
 CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
@@ -53,7 +56,7 @@ class Worker(faust.Worker):
         conf = self.app.conf
         with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):  # nothing has used them yet
             conf.web_host = settings.WEB_HOST or _reachable_name(conf.web_bind)
-            conf.canonical_url = f"http://{conf.web_host}:{conf.web_port}"
+            conf.canonical_url = URL(f"http://{conf.web_host}:{conf.web_port}")
         try:
             with socket.create_server((conf.web_bind, conf.web_port)):
                 pass
@@ -90,7 +93,13 @@ app = faust.App(
     broker=[f"kafka://{server}" for server in settings.KAFKA_BOOTSTRAP_SERVERS],
     # `/` is producer.py's in every role; what loads the modules has a random order (faust/app/base.py, discover).
     autodiscover=[
-        "labapp.producer", "labapp.views", "labapp.live", "labapp.cluster_views", "labapp.page", "labapp.control", "labapp.commands",
+        "labapp.producer",
+        "labapp.views",
+        "labapp.live",
+        "labapp.cluster_views",
+        "labapp.page",
+        "labapp.control",
+        "labapp.commands",
         *(["labapp.consumer"] if settings.CONSUMES else []),
     ],
     env_prefix="FAUST",  # else PORT's cousins in the environment (WEB_PORT, BROKER_URL, ...) would beat what is written here
@@ -132,9 +141,14 @@ app.transport = BatchTransport(app.conf.broker_consumer, app)
 app.producer_only = not settings.CONSUMES
 
 source = app.topic(settings.KAFKA_TOPIC, internal=True)
-events: BatchTable = app.Table(TABLE, help="One row an event: what it was, and when it passed each stage.")
+events = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage."))
 
 # Before the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we say.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 for _noisy in ("aiokafka.conn", "aiokafka.cluster"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+
+def kafka_producer() -> AIOKafkaProducer:
+    """The client behind `app.producer`, for what Faust has no method for. Raises faust.exceptions.NotReady before it is connected."""
+    return app.producer._ensure_producer()  # type: ignore[attr-defined]

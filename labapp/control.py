@@ -7,7 +7,6 @@ site can't say what is checked here, even if its name was made to lead to this m
 import asyncio
 import sys
 
-import orjson
 from aiohttp.web import Request, Response
 from faust.web import View
 from yarl import URL

@@ -120,22 +120,24 @@ def row_of(record: Record, consumed_us: int) -> tuple[str, bytes]:
             produced_us = _stamp(text)
     appended_us = record.timestamp * 1000 if record.timestamp_type == _LOG_APPEND_TIME else None
     key = _row_key(record)
-    row = orjson.dumps({
-        "key": key,
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
-        "deliveries": 1,
-        # As it came, not as it was read: reading and writing would change numbers beyond 64 bits.
-        "value": orjson.Fragment(value),
-        "stages": {
-            "clicked_us": clicked_us(event.get("clicked"), received_us or appended_us or consumed_us),
-            "received_us": received_us,
-            "produced_us": produced_us,
-            "appended_us": appended_us,
-            "consumed_us": consumed_us,
-        },
-    })
+    row = orjson.dumps(
+        {
+            "key": key,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "deliveries": 1,
+            # As it came, not as it was read: reading and writing would change numbers beyond 64 bits.
+            "value": orjson.Fragment(value),
+            "stages": {
+                "clicked_us": clicked_us(event.get("clicked"), received_us or appended_us or consumed_us),
+                "received_us": received_us,
+                "produced_us": produced_us,
+                "appended_us": appended_us,
+                "consumed_us": consumed_us,
+            },
+        }
+    )
     if (size := len(key) + len(row)) > ROW_BYTES_MAX:
         raise Unusable(f"Key and row would have {size} bytes, more than {ROW_BYTES_MAX}")
     return key, row
@@ -180,7 +182,8 @@ def clicked_us(clicked: object, arrival_us: int) -> int | None:
     """
     if isinstance(clicked, str):
         if found := _WORKSHOP_TIME.fullmatch(clicked):
-            time_us = _nearest_us(*map(int, found.groups()), arrival_us)
+            hours, minutes, seconds, milliseconds = map(int, found.groups())
+            time_us = _nearest_us(hours, minutes, seconds, milliseconds, arrival_us)
         else:
             time_us = _iso_us(clicked)
     elif isinstance(clicked, (int, float)) and not isinstance(clicked, bool) and abs(clicked) < 1e15:

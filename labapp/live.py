@@ -13,8 +13,8 @@ from faust.web import View
 
 from labapp import feed, settings, stages
 from labapp.app import app, events
-from labapp.batches import Rows
 from labapp.events import now_us, offset_of
+from labapp.table import Rows
 from labapp.views import LIMIT_MAX, ensure_restored, newest_first
 from labapp.web import Refused, json_response
 
@@ -39,7 +39,7 @@ class Status(View):
             "role": settings.ROLE,
             "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
             "state": "online" if ready else "starting",
-            "partitions": sorted(events.partitions) if settings.CONSUMES and ready else [],
+            "partitions": sorted(events.owned) if settings.CONSUMES and ready else [],
             "started_us": _started_us,
             "now_us": now_us(),
         })
@@ -84,8 +84,8 @@ async def _send_rows(response: EventSourceResponse, place: "Place") -> None:
     while response.is_connected():
         news = feed.news()
         if restored():
-            place.know(events.partitions)
-            messages = place.take(events.partitions)
+            place.know(events.owned)
+            messages = place.take(events.owned)
             if not told:
                 told = True
                 messages = b"id: %s\n\n" % str(place).encode() + messages

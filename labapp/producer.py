@@ -48,19 +48,21 @@ class Root(View):
             value = record_value(body, event, produced_us)
             appended = await produce(topic, key.encode(), value, record_headers(received_us, produced_us))
             acknowledged_us = now_us()
-        return json_response({
-            "key": key,
-            "topic": topic,
-            "partition": appended.partition,
-            "offset": appended.offset,
-            "stages": {
-                "received_us": received_us,
-                "produced_us": produced_us,
-                # aiokafka calls it LogAppendTime (1) where the acknowledgement carries a time.
-                "appended_us": appended.timestamp * 1000 if appended.timestamp_type == 1 else None,
-                "acknowledged_us": acknowledged_us,
-            },
-        })
+        return json_response(
+            {
+                "key": key,
+                "topic": topic,
+                "partition": appended.partition,
+                "offset": appended.offset,
+                "stages": {
+                    "received_us": received_us,
+                    "produced_us": produced_us,
+                    # aiokafka calls it LogAppendTime (1) where the acknowledgement carries a time.
+                    "appended_us": appended.timestamp * 1000 if appended.timestamp_type == 1 else None,
+                    "acknowledged_us": acknowledged_us,
+                },
+            }
+        )
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from heapq import merge
 from itertools import dropwhile, islice
 from urllib.parse import quote
@@ -15,8 +16,9 @@ from faust.web import View
 from yarl import URL
 
 from labapp import settings
-from labapp.app import app, events
+from labapp.app import app, events, kafka_producer
 from labapp.events import offset_of
+from labapp.table import Rows
 from labapp.web import Refused, json_response
 
 LIMIT_DEFAULT = 100
@@ -50,7 +52,7 @@ async def reasons_not_ready() -> list[str]:
     reasons = []
     try:
         async with asyncio.timeout(BROKERS_TIMEOUT_SECONDS):
-            await app.producer._ensure_producer().client.fetch_all_metadata()
+            await kafka_producer().client.fetch_all_metadata()
     except NotReady:
         reasons.append("The producer has not connected to Kafka yet.")
     except (KafkaError, TimeoutError, OSError):
@@ -106,13 +108,10 @@ def newest_first(limit: int, below: Cursor) -> tuple[list[bytes], str | None]:
     """The newest rows of this worker's partitions by arrival, and the cursor to go on from; None where nothing older is kept."""
     position = {
         partition: min(below.get(partition, newest + 1), newest + 1)
-        for partition, rows in events.partitions.items()
+        for partition, rows in events.owned.items()
         if rows and (newest := offset_of(next(reversed(rows.values())))) >= 0
     }
-    older = [
-        dropwhile(lambda row, end=end: offset_of(row) >= end, reversed(events.partitions[partition].values()))
-        for partition, end in position.items()
-    ]
+    older = [_below(end, events.owned[partition]) for partition, end in position.items()]
     merged = merge(*older, key=_arrival_us, reverse=True)
     page = list(islice(merged, limit))
     for row in page:
@@ -120,6 +119,10 @@ def newest_first(limit: int, below: Cursor) -> tuple[list[bytes], str | None]:
         position[decoded["partition"]] = decoded["offset"]
     more = next(merged, None) is not None
     return page, ",".join(f"{partition}:{offset}" for partition, offset in sorted(position.items())) if more else None
+
+
+def _below(end: int, rows: Rows) -> Iterator[bytes]:
+    return dropwhile(lambda row: offset_of(row) >= end, reversed(rows.values()))
 
 
 def _arrival_us(row: bytes) -> int:

@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +27,13 @@ class Kafka:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    """A cluster of its own, beside whatever runs on this machine. That it doesn't start is a failure with its log."""
-    lab = Lab(tmp_path_factory.mktemp("kafka"), {name: free_port() for name in PORTS})
+def kafka() -> Iterator[Kafka]:
+    """A cluster of its own, beside whatever runs on this machine. That it doesn't start is a failure with its log.
+
+    Its folder is always the same, so that what a killed test run left running is found and ended.
+    """
+    lab = Lab(Path(tempfile.gettempdir()) / f"labapp-tests-{os.getuid()}", {name: free_port() for name in PORTS})
+    processes.forget(lab)
     with processes.running(lab, KAFKA, lambda text: None):
         yield Kafka(lab)
 

@@ -9,15 +9,18 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 Written = tuple[bytes | None, bytes | None]  # key, value
 
 
-def write(bootstrap: str, topic: str, records: Iterable[Written], partition: int | None = None) -> None:
+Headers = list[tuple[str, bytes]]
+
+
+def write(bootstrap: str, topic: str, records: Iterable[Written], partition: int | None = None, headers: Headers | None = None) -> None:
     """Returns once all are acknowledged. A record with neither key nor value needs a partition."""
-    asyncio.run(_write(bootstrap, topic, list(records), partition))
+    asyncio.run(_write(bootstrap, topic, list(records), partition, headers))
 
 
-async def _write(bootstrap: str, topic: str, records: list[Written], partition: int | None) -> None:
+async def _write(bootstrap: str, topic: str, records: list[Written], partition: int | None, headers: Headers | None) -> None:
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=2) as producer:
         if partition is None:
-            await asyncio.gather(*[await producer.send(topic, value, key=key) for key, value in records])
+            await asyncio.gather(*[await producer.send(topic, value, key=key, headers=headers) for key, value in records])
             return
         batch = producer.create_batch()
         for key, value in records:

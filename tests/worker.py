@@ -98,10 +98,10 @@ class Worker:
         return request(self.port, "POST", "/", json.dumps(event).encode(), headers)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows that this worker keeps, newest first."""
+        """All rows that this worker keeps, newest first; waits where they are just being restored."""
         rows, cursor = [], ""
         while True:
-            page = self.get(f"/events?limit=1000{cursor}").json
+            page = wait_for(lambda path=f"/events?limit=1000{cursor}": (answer := self.get(path)).status == 200 and answer, "rows").json
             rows += page["events"]
             if page["next"] is None:
                 return rows

@@ -138,7 +138,7 @@ def test_pages_of_events(start_worker: StartWorker) -> None:
     assert [len(page) for page in pages] == [10, 10, 5]
     appended = [worker.get(f"/events/{key}").json["stages"]["appended_us"] for page in pages for key in page]
     assert appended == sorted(appended, reverse=True)
-    assert sorted(sum(pages, [])) == sorted(keys)
+    assert sorted(key for page in pages for key in page) == sorted(keys)
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +212,17 @@ def test_another_topic_if_it_is_allowed(kafka: Kafka, producer: Worker) -> None:
 ])  # fmt: skip
 def test_origins(producer: Worker, origin: str, allowed: bool) -> None:
     """A page of an allowed origin may call, from another it may not."""
-    preflight = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,idempotency-key"}
+    preflight = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,idempotency-key",
+    }
     asked = request(producer.port, "OPTIONS", "/", None, preflight)
     answer = request(producer.port, "POST", "/", b'{"id":1}', JSON | {"Origin": origin})
 
     assert (asked.status == 200) == allowed
-    assert asked.headers.get("Access-Control-Allow-Origin") == answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+    assert (
+        asked.headers.get("Access-Control-Allow-Origin")
+        == answer.headers.get("Access-Control-Allow-Origin")
+        == (origin if allowed else None)
+    )

@@ -17,7 +17,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 
 from labapp import batches
-from labapp.batches import Rows, cut
+from labapp.batches import cut
+from labapp.table import Rows
+
 
 def records(*offsets: int) -> list[Any]:
     return [SimpleNamespace(offset=offset) for offset in offsets]

@@ -116,7 +116,22 @@ def test_clicked_before_midnight_and_received_after_it() -> None:
 
 @pytest.mark.parametrize(
     "clicked",
-    [None, True, "", "soon", "25:00:00:1", "10:61:00:1", [], {}, 0, -1, 1e300, ARRIVAL_US // 1000 - 3_600_001, "2025-11-24", "9999-12-31T23:59:59"],
+    [
+        None,
+        True,
+        "",
+        "soon",
+        "25:00:00:1",
+        "10:61:00:1",
+        [],
+        {},
+        0,
+        -1,
+        1e300,
+        ARRIVAL_US // 1000 - 3_600_001,
+        "2025-11-24",
+        "9999-12-31T23:59:59",
+    ],
 )
 def test_clicked_that_cannot_be_read_or_is_over_an_hour_away_is_null(clicked: object) -> None:
     """It stays in the value."""
@@ -161,7 +176,7 @@ def test_a_key_that_looks_like_a_row_changes_nothing(text: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"soon", b"[]", b'"text"', b"1", b"null", b'{"a":1', b"\xff", b'{"a":1}{"b":2}', b"{'a':1}"])
 def test_what_is_posted_is_a_json_object(body: bytes) -> None:
     """Anything else is refused with a sentence."""
-    with pytest.raises(Unusable, match="^The body is"):
+    with pytest.raises(Unusable, match=r"^The body is"):
         events.posted(body)
 
 

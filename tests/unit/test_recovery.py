@@ -20,7 +20,7 @@ from labapp.batches import BatchConsumer, BatchTransport, cut
 TPS = (TP("topic", 0), TP("topic", 1))
 FIRST, END = 10, 31  # records 10 to 30 of each partition, committed up to 10
 ALL = {(tp.partition, offset) for tp in TPS for offset in range(FIRST, END)}
-DONE = {tp: END for tp in TPS}
+DONE = dict.fromkeys(TPS, END)
 
 
 class Faked:

@@ -1,16 +1,18 @@
 """What a batch changes in the rows of its partition."""
 
-import asyncio
 import json
+from itertools import cycle
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
-from labapp import consumer, settings
-from labapp.batches import Rows
-from labapp.consumer import judge, newest
+from labapp import changes, settings
+from labapp.changes import changes_of
 from labapp.events import offset_of
-
+from labapp.table import Rows
 from tests.unit.test_events import Record
 
 
@@ -20,12 +22,11 @@ def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1
 
 def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
     """As the agent does; returns the values of new events, and the dead letters."""
-    read_before = batch[0].offset <= newest(rows)
-    changes, fresh, dead_letters = judge(batch, rows, read_before, 1)
-    rows.apply(changes.items())
-    if read_before and fresh:
+    found = changes_of(batch, rows, 1)
+    rows.apply(found.rows.items())
+    if found.reorder:
         rows.sort(by=offset_of)
-    return fresh, dead_letters
+    return found.fresh, found.dead_letters
 
 
 def offsets(rows: Rows) -> list[int]:
@@ -69,6 +70,26 @@ def test_bytes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows.size_bytes == sum(map(len, rows.values())) <= settings.ROWS_KEPT_BYTES
 
 
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=80), st.lists(st.integers(1, 30), min_size=1))
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_rows_do_not_depend_on_how_records_are_cut_into_batches(keys: list[int], sizes: list[int]) -> None:
+    """So the table can be made anew from the topic: the same rows."""
+    batch = [Record(b"{}", b"key-%d" % key, offset=offset) for offset, key in enumerate(keys)]
+    at_once, one_by_one, in_pieces = Rows(), Rows(), Rows()
+    take(at_once, batch)
+    for record in batch:
+        take(one_by_one, [record])
+    rest, size = batch, cycle(sizes)
+    while rest:
+        first = next(size)
+        take(in_pieces, rest[:first])
+        rest = rest[first:]
+
+    assert list(at_once.items()) == list(one_by_one.items()) == list(in_pieces.items())
+    assert at_once.size_bytes == sum(map(len, at_once.values()))
+    assert offsets(at_once) == sorted(offsets(at_once))
+
+
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_a_replay_of_the_whole_topic_changes_only_deliveries(size: int) -> None:
     """What has expired does not come back, nor is it handed out again."""
@@ -110,7 +131,7 @@ def test_a_defect_of_ours_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) 
     def defect(record: Record, consumed_us: int) -> tuple[str, bytes]:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(consumer, "row_of", defect)
+    monkeypatch.setattr(changes, "row_of", defect)
     rows = Rows()
     _, dead_letters = take(rows, records(0))
 

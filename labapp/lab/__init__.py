@@ -1,0 +1,90 @@
+"""The lab: one Kafka controller, two brokers and the app's workers on this machine, on loopback only, for learning and for tests.
+
+What a lab is: a folder and a port for each process. Two labs live side by side if both differ. The environment may change them:
+
+- `LAB_FOLDER`: where data, logs and the control socket are. Default `.lab` in the current folder.
+- `LAB_PORTS`: ports other than the usual ones, such as `broker-1=19093,producer=15000`.
+- `LAB_CACHE`: where Kafka's jars are kept, for all labs of this user. Default `~/.cache/labapp`.
+
+Everything else a worker takes from its own settings, which reach it unchanged unless they are the lab's to decide (supervisord.py).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+# In the order in which they start. They stop in the reverse order, kind by kind.
+PORTS: Mapping[str, int] = {
+    "controller": 9092,
+    "broker-1": 9093,
+    "broker-2": 9094,
+    "producer": 5000,
+    "consumer": 8000,
+    "second-consumer": 8001,
+    "fan-out": 8002,
+}
+BROKERS = ("broker-1", "broker-2")
+KAFKA = ("controller", *BROKERS)
+WORKERS = tuple(name for name in PORTS if name not in KAFKA)
+APP = (*KAFKA, "producer", "consumer")  # what `up` starts; the other two workers wait for `start`
+
+
+class LabError(Exception):
+    """Why the lab can't do what was asked, in words for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    MARK: ClassVar[str] = "LABAPP_LAB"
+
+    folder: Path
+    ports: Mapping[str, int] = field(default_factory=lambda: dict(PORTS))
+    cache: Path = Path.home() / ".cache" / "labapp"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", self.folder.absolute())
+        object.__setattr__(self, "ports", {**PORTS, **self.ports})
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return ",".join(f"localhost:{self.ports[name]}" for name in BROKERS)
+
+    def environment(self) -> dict[str, str]:
+        """This process's environment for a process of the lab. Its mark is how they are found again if the lab is killed."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")}
+        return {**ours, self.MARK: str(self.folder)}
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Lab:
+    """The lab that the environment asks for; raises LabError for what can't be read."""
+    return Lab(
+        folder=Path(environment.get("LAB_FOLDER") or ".lab"),
+        ports=_ports(environment.get("LAB_PORTS", "")),
+        cache=Path(environment.get("LAB_CACHE") or Path.home() / ".cache" / "labapp").absolute(),
+    )
+
+
+def _ports(text: str) -> dict[str, int]:
+    ports = dict(PORTS)
+    for word in filter(None, (word.strip() for word in text.split(","))):
+        name, _, port = word.partition("=")
+        if name not in PORTS or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise LabError(f"LAB_PORTS can't be used: {word!r} is not NAME=PORT with one of {', '.join(PORTS)}.")
+        ports[name] = int(port)
+    for name, number in ports.items():
+        if sharing := [other for other in ports if other != name and ports[other] == number]:
+            raise LabError(f"LAB_PORTS can't be used: {name} and {sharing[0]} share port {number}.")
+    return ports

@@ -1,0 +1,154 @@
+"""The lab's commands: `python -m labapp.lab up`, `kafka`, `status`, `stop`, `start`, `kill`, `clean-data`."""
+
+import argparse
+import dataclasses
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from labapp.lab import APP, KAFKA, PORTS, Lab, LabError, from_environment, processes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns the exit code; what went wrong is one sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(from_environment(), options)
+    except KeyboardInterrupt:
+        return 0 if options.command in ("up", "kafka") else 130  # it is how these two are meant to end
+    except LabError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        print(f"The disk is full: {exc.filename or 'the lab'} could not be written.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m labapp.lab", description="Kafka and the app on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start Kafka, the producer and the consumer, until Ctrl+C")
+    commands.add_parser("kafka", help="start Kafka alone, until Ctrl+C")
+    commands.add_parser("status", help="what runs").add_argument("--json", action="store_true", help="for programs")
+    for name, text in (("stop", "stop one; it stays down"), ("start", "start one"), ("kill", "kill one with -9; it comes back")):
+        commands.add_parser(name, help=text).add_argument("name", metavar="NAME", help=", ".join(PORTS))
+    commands.add_parser("clean-data", help="forget the local cluster's data")
+    return parser
+
+
+def _run(lab: Lab, options: argparse.Namespace) -> None:
+    match options.command:
+        case "up":
+            _foreground(lab, APP)
+        case "kafka":
+            _foreground(lab, KAFKA)
+        case "status":
+            _show(processes.statuses(lab), options.json)
+        case "start":
+            processes.start(lab, _known(options.name), _say)
+        case "stop":
+            stopped = processes.stop(lab, _known(options.name))
+            _say(f"{options.name} is {'stopped' if stopped else 'already down'}.")
+        case "kill":
+            processes.kill(lab, _known(options.name))
+            _say(f"{options.name} is killed and comes back by itself.")
+        case "clean-data":
+            processes.forget(lab)
+            _say(f"The data in {lab.data} is forgotten.")
+
+
+def _known(name: str) -> str:
+    if name not in PORTS:
+        raise LabError(f"There is no process {name!r} in the lab: choose one of {', '.join(PORTS)}.")
+    return name
+
+
+def _foreground(lab: Lab, names: Sequence[str]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    began = time.monotonic()
+    with processes.running(lab, names, _say):
+        _say(f"\nReady after {time.monotonic() - began:.1f} s. Ctrl+C stops all of it.\n{_where(lab, names)}\n")
+        _watch(lab)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The first signal begins the stop; nothing may disturb that, not even a second Ctrl+C."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _where(lab: Lab, names: Sequence[str]) -> str:
+    producer = f"http://localhost:{lab.ports['producer']}"
+    lines = [
+        ("page", f"{producer}/"),
+        ("send an event", f"curl -X POST {producer}/ -H 'Content-Type: application/json' -d '{{\"id\": 1}}'"),
+        ("what is consumed", f"http://localhost:{lab.ports['consumer']}/events"),
+    ]
+    if "producer" not in names:
+        lines = []
+    lines += [
+        ("brokers", f"{lab.bootstrap_servers} (controller {lab.ports['controller']})"),
+        ("logs", f"{_typed(lab.logs)}/"),
+        ("more", f"{_typed(Path(sys.executable))} -m labapp.lab status, or stop, start, kill NAME: {', '.join(PORTS)}"),
+    ]
+    return "\n".join(f"  {what:<17} {where}" for what, where in lines)
+
+
+def _typed(path: Path) -> str:
+    """The path as one would type it here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _watch(lab: Lab) -> None:
+    """Says what ends and what starts again, until a signal comes. Raises LabError if supervisord is gone."""
+    before = {status.name: status for status in processes.statuses(lab)}
+    while True:
+        time.sleep(0.5)
+        try:
+            found = processes.statuses(lab)
+        except LabError:
+            raise LabError(f"supervisord, which runs the lab's processes, has ended: see {lab.log('supervisord')}.") from None
+        for now in found:
+            was, before[now.name] = before[now.name], now
+            if was.pid and was.pid != now.pid:
+                _say(f"{_clock()} {now.name} ended (pid {was.pid})")
+            if now.pid and was.pid != now.pid:
+                _say(f"{_clock()} {now.name} started (pid {now.pid})")
+            if now.state == "fatal" != was.state:
+                _say(f"{_clock()} {now.name} does not stay up and is not tried again: see {lab.log(now.name)}")
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")
+
+
+def _show(statuses: Sequence[processes.Status], as_json: bool) -> None:
+    if as_json:
+        _say(json.dumps([dataclasses.asdict(status) for status in statuses]))
+        return
+    lines = [f"{'name':<16} {'state':<9} {'pid':>7} {'port':>5} since (UTC)"]
+    for status in statuses:
+        lines.append(f"{status.name:<16} {status.state:<9} {status.pid or '-':>7} {status.port:>5} {status.since or '-'}")
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:  # the terminal or the pipe is gone, which is no reason not to stop in order
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""The lab's processes: supervisor runs them; here it is asked to, and here is what ready and ended mean."""
+
+import fcntl
+import http.client
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault
+
+import psutil
+from supervisor.xmlrpc import Faults
+
+from labapp.lab import BROKERS, KAFKA, PORTS, WORKERS, Lab, LabError, kafka, supervisord
+from labapp.lab.kafka import Say
+
+READY_SECONDS = 90
+ROOM_MEGABYTES = 500
+UP = ("STARTING", "RUNNING", "BACKOFF")  # supervisor's words for what it tries to keep up
+
+
+@dataclass(frozen=True)
+class Status:
+    name: str
+    state: str
+    pid: int | None
+    port: int
+    since: str | None
+
+
+@contextmanager
+def running(lab: Lab, names: Sequence[str], say: Say = print) -> Iterator[None]:
+    """A lab with these processes up and ready. At the end, and whatever happens before it, none of the lab's processes is left."""
+    with _only_one(lab):
+        if left := end(lab):
+            say(f"An earlier lab in {lab.folder} was not stopped to the end: ended what was left of it ({left}).")
+        _check_room(lab)
+        for name in names:
+            _check_port(lab, name)
+        process = None
+        try:
+            process = supervisord.launch(lab, kafka.prepare(lab, say))
+            with supervisord.connected(lab) as supervisor:
+                for together in ([name for name in names if name in KAFKA], [name for name in names if name in WORKERS]):
+                    _start(lab, supervisor, together, say)
+            yield
+        finally:
+            if _processes(lab):
+                say("Stopping workers, then brokers, then the controller ...")
+                began = time.monotonic()
+                end(lab)
+                say(f"Stopped after {time.monotonic() - began:.1f} s.")
+            if process is not None:
+                process.wait()
+
+
+def statuses(lab: Lab) -> list[Status]:
+    """Each process of the running lab. Raises LabError where none runs, as the next three do."""
+    with supervisord.connected(lab) as supervisor:
+        found = {info["name"]: info for info in supervisor.getAllProcessInfo()}
+    return [_status(lab, found[name]) for name in PORTS]
+
+
+def start(lab: Lab, name: str, say: Say = print) -> None:
+    """Starts one that is down. Returns when it is ready."""
+    with supervisord.connected(lab) as supervisor:
+        if supervisor.getProcessInfo(supervisord.full_name(name))["statename"] not in UP:
+            _check_port(lab, name)
+        _start(lab, supervisor, [name], say)
+
+
+def stop(lab: Lab, name: str) -> bool:
+    """Stops one cleanly; it stays down. Returns when it is down: False if it was before."""
+    with supervisord.connected(lab) as supervisor:
+        return _unless(Faults.NOT_RUNNING, supervisor.stopProcess, supervisord.full_name(name))
+
+
+def kill(lab: Lab, name: str) -> None:
+    """Kills one with SIGKILL. supervisor starts it again after a moment."""
+    with supervisord.connected(lab) as supervisor:
+        if not _unless(Faults.NOT_RUNNING, supervisor.signalProcess, supervisord.full_name(name), "KILL"):
+            raise LabError(f"{name} is not running, so there is nothing to kill.")
+
+
+def end(lab: Lab) -> int:
+    """Ends all processes of the lab in order: supervisord, which ends the others, then what is left. Returns how many there were."""
+    found = _processes(lab)
+    for names, seconds in (((None,), 18.0), (WORKERS, 3.0), (BROKERS, 3.0), (("controller",), 1.0)):
+        stage = [process for process, name in found.items() if name in names and process.is_running()]
+        for process in stage:
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
+        for process in psutil.wait_procs(stage, timeout=seconds)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    psutil.wait_procs(found, timeout=5)
+    return len(found)
+
+
+def forget(lab: Lab) -> None:
+    """Deletes the cluster's data. Raises LabError while the lab runs."""
+    with _only_one(lab):
+        end(lab)
+        shutil.rmtree(lab.data, ignore_errors=True)
+
+
+@contextmanager
+def _only_one(lab: Lab) -> Iterator[None]:
+    """Holds a lock which the system gives back even if this process is killed."""
+    lab.folder.mkdir(parents=True, exist_ok=True)
+    with (lab.folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise LabError(f"A lab already runs in {lab.folder} (pid {lock.read()}): stop that one first, with Ctrl+C.") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _check_room(lab: Lab) -> None:
+    if (free := shutil.disk_usage(lab.folder).free // 1_000_000) < ROOM_MEGABYTES:
+        raise LabError(f"There is no room for the lab in {lab.folder}: {ROOM_MEGABYTES} MB are needed and {free} MB are free.")
+
+
+def _check_port(lab: Lab, name: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections just closed don't count
+        try:
+            probe.bind(("127.0.0.1", lab.ports[name]))
+        except OSError as exc:
+            why = f"Port {lab.ports[name]}, which is for {name}, can't be used ({exc.strerror})"
+            raise LabError(f"{why}: stop the program that uses it, or choose another port by LAB_PORTS.") from None
+
+
+def _unless(fault: int, method: Any, *arguments: Any) -> bool:
+    """Calls it: False if it answers with this fault, LabError if with another."""
+    try:
+        method(*arguments)
+    except Fault as exc:
+        if exc.faultCode != fault:
+            raise LabError(f"supervisor could not do it ({exc.faultString}).") from None
+        return False
+    return True
+
+
+def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
+    began = time.monotonic()
+    said = {name: lab.log(name).stat().st_size if lab.log(name).exists() else 0 for name in names}
+    for name in names:
+        _unless(Faults.ALREADY_STARTED, supervisor.startProcess, supervisord.full_name(name), False)
+    if names:
+        say(f"Starting {', '.join(names)} ...")
+    for name in names:
+        if failure := _wait(lab, supervisor, name, names):
+            raise LabError(f"{name} {failure}. The last it said, in {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
+        say(f"  {name} is ready on port {lab.ports[name]} ({time.monotonic() - began:.1f} s)")
+
+
+def _wait(lab: Lab, supervisor: Any, name: str, together: Sequence[str]) -> str | None:
+    """Returns None when the process is ready, and why not as soon as it won't be: who ended twice would go on so for ever."""
+    deadline = time.monotonic() + READY_SECONDS
+    began = supervisor.getProcessInfo(supervisord.full_name(name))["now"]
+    ends: set[int] = set()
+    while True:
+        info = supervisor.getProcessInfo(supervisord.full_name(name))
+        if info["stop"] >= began:
+            ends.add(info["stop"])
+        if info["statename"] == "STOPPED":
+            return "was stopped before it was ready"
+        if info["statename"] == "FATAL" or len(ends) > 1:
+            return "does not stay up"
+        if (missing := _missing(lab, name, together)) is None and info["statename"] == "RUNNING":
+            return None
+        if time.monotonic() > deadline:
+            return f"is not ready after {READY_SECONDS} s ({missing})"
+        time.sleep(0.1)
+
+
+def _missing(lab: Lab, name: str, together: Sequence[str]) -> str | None:
+    """What a process lacks to be ready, None if nothing."""
+    if name in WORKERS:
+        return _not_ready(lab.ports[name])
+    if name in BROKERS:
+        unseen = [other for other in together if other in BROKERS and kafka.NODE_IDS[other] not in kafka.listed_brokers(lab.ports[name])]
+        return f"it does not see {' and '.join(unseen)}" if unseen else None
+    with socket.socket() as probe:
+        return "it does not listen" if probe.connect_ex(("127.0.0.1", lab.ports[name])) else None
+
+
+def _not_ready(port: int) -> str | None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse()
+        return None if answer.status == 200 else f"/health/ready: {answer.status} {answer.read(300).decode(errors='replace')}"
+    except (OSError, http.client.HTTPException) as exc:
+        return f"/health/ready: {exc}"
+    finally:
+        connection.close()
+
+
+def _last_lines(log: Path, start: int, lines: int = 8) -> str:
+    """The last lines written since then, each once: a process that was tried twice says everything twice."""
+    if not log.exists():
+        return "  (nothing)"
+    with log.open("rb") as file:
+        size = log.stat().st_size
+        file.seek(max(start if start <= size else 0, size - 16384))  # a smaller file is a new one: logs rotate
+        text = file.read().decode(errors="replace")
+    return "\n".join(f"  {line}" for line in list(dict.fromkeys(text.splitlines()))[-lines:])
+
+
+def _status(lab: Lab, info: dict[str, Any]) -> Status:
+    since = info["start"] if info["pid"] else info["stop"]  # supervisor knows the second; 0 is never
+    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") if since else None
+    return Status(info["name"], info["statename"].lower(), info["pid"] or None, lab.ports[info["name"]], when)
+
+
+def _processes(lab: Lab) -> dict[psutil.Process, str | None]:
+    """All of the lab, found by the mark in their environment, whoever started them and whenever; with supervisor's name for each."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:  # another user's, or just ended
+            continue
+        if environment.get(lab.MARK) == str(lab.folder) and process.pid != os.getpid():
+            found[process] = environment.get("SUPERVISOR_PROCESS_NAME")
+    return found

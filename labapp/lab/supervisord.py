@@ -1,0 +1,136 @@
+"""supervisor, which runs the lab's processes: what it is told about each of them, its start, and its control socket."""
+
+import http.client
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from configparser import RawConfigParser
+from contextlib import contextmanager
+from typing import Any
+from xmlrpc.client import ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from labapp.lab import BROKERS, PORTS, WORKERS, Lab, LabError
+
+SOCKET_PATH_MAX = 95  # of 104 on macOS, and supervisor puts its pid behind it for a moment
+
+# Groups stop one after another, the last first, each process with its seconds before SIGKILL. The controller is last: a broker
+# that has lost it can't hand over its partitions and would wait for minutes. Together they stay below 20 s.
+GROUPS = {"controller": ("controller",), "brokers": BROKERS, "workers": WORKERS}
+STOP_SECONDS = {"controller": 3, "brokers": 6, "workers": 8}
+
+# What each worker is, whatever the user exported: everything else that was exported reaches it.
+CONSUMERS = tuple(name for name in WORKERS if name != "producer")
+CONSUMER_GROUPS = {"fan-out": "second-group"}
+
+WORKER = [sys.executable, "-m", "faust", "-A", "labapp.app", "worker", "-l", "info"]
+
+
+def full_name(name: str) -> str:
+    """supervisor's name for a process: its group and itself."""
+    return next(f"{group}:{name}" for group, names in GROUPS.items() if name in names)
+
+
+def launch(lab: Lab, commands: Mapping[str, Sequence[str]]) -> subprocess.Popen[bytes]:
+    """Starts supervisord, which starts nothing yet. Returns once it answers; the caller waits for its end.
+
+    It gets a session of its own, so that a terminal's Ctrl+C reaches the lab alone, which then stops everything in order.
+    """
+    control = lab.folder / "socket"
+    if len(os.fsencode(control)) > SOCKET_PATH_MAX:
+        raise LabError(f"The path {control} is too long for a socket: choose a shorter folder by LAB_FOLDER.")
+    if "%" in str(lab.folder):
+        raise LabError(f"supervisor can't take the % in {lab.folder}: choose another folder by LAB_FOLDER.")
+    control.unlink(missing_ok=True)
+    with (lab.folder / "supervisord.conf").open("w") as file:
+        _configuration(lab, commands).write(file)
+    with (lab.logs / "supervisord.err").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "-n", "-s", "-c", str(lab.folder / "supervisord.conf")],
+            env=lab.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with connected(lab) as supervisor:
+                supervisor.getState()
+            return process
+        except LabError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"supervisord did not start: {(lab.logs / 'supervisord.err').read_text().strip()}") from None
+        time.sleep(0.05)
+
+
+@contextmanager
+def connected(lab: Lab) -> Iterator[Any]:
+    """supervisor's methods (its documentation: XML-RPC API) over the socket in the lab's folder. LabError where no lab runs."""
+    try:
+        with ServerProxy("http://lab", transport=SupervisorTransport(serverurl=f"unix://{lab.folder / 'socket'}")) as proxy:
+            yield proxy.supervisor
+    except (FileNotFoundError, ConnectionError, http.client.HTTPException):
+        raise LabError(f"No lab runs in {lab.folder}: `make run` or `make kafka` starts one.") from None
+
+
+def _configuration(lab: Lab, commands: Mapping[str, Sequence[str]]) -> RawConfigParser:
+    sections: dict[str, dict[str, str]] = {
+        "supervisord": {"logfile": f"{lab.log('supervisord')}", "pidfile": f"{lab.folder / 'supervisord.pid'}", "logfile_backups": "1"},
+        "unix_http_server": {"file": f"{lab.folder / 'socket'}", "chmod": "0700"},
+        "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+    }
+    for place, (group, names) in enumerate(GROUPS.items()):
+        sections[f"group:{group}"] = {"programs": ",".join(names), "priority": str(place)}
+        for name in names:
+            program = {"stopwaitsecs": str(STOP_SECONDS[group]), **_program(lab, name)}
+            if group == "workers":
+                # They run in the current folder, as by hand.
+                program |= {"command": shlex.join(WORKER), "environment": _worker_environment(lab, name)}
+            else:
+                program |= {"command": shlex.join(commands[name]), "directory": str(lab.folder)}
+            sections[f"program:{name}"] = program
+    configuration = RawConfigParser()
+    configuration.read_dict({title: {key: text.replace("%", "%%") for key, text in body.items()} for title, body in sections.items()})
+    return configuration
+
+
+def _program(lab: Lab, name: str) -> dict[str, str]:
+    return {
+        "autostart": "false",  # the lab starts each itself, in order, and waits until it is ready
+        "autorestart": "true",
+        # One that ends within startsecs is tried again after 1 s, 2 s, 3 s, ...: 20 times are 3.5 minutes.
+        "startsecs": "2",
+        "startretries": "20",
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(lab.log(name)),
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": "1",
+    }
+
+
+def _worker_environment(lab: Lab, name: str) -> str:
+    port = lab.ports[name]
+    environment = {
+        "ROLE": "consumer" if name in CONSUMERS else "producer",
+        "PORT": str(port),
+        "CONSUMER_GROUP": CONSUMER_GROUPS.get(name, "first-group"),
+        "KAFKA_BOOTSTRAP_SERVERS": lab.bootstrap_servers,
+        "WEB_BIND": "127.0.0.1",
+        "WEB_HOST": "",
+        "CONSUMERS": ",".join(f"http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if lab.ports["producer"] != PORTS["producer"]:  # the page's origin, which the app allows by default on the usual port only
+        environment["CORS_ORIGINS"] = ",".join(f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1"))
+    if name == "producer":  # whose page offers experiments with this lab
+        environment["LAB_CONTROL"] = str(lab.folder)
+        environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())
+    return ",".join(f'{key}="{value}"' for key, value in environment.items())

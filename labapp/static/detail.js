@@ -1,0 +1,56 @@
+// Draws all that is known of one event. Takes data and an element.
+
+import {copyButton, element} from "./dom.js";
+import {gaps, longest, times} from "./stages.js";
+import {duration, local, utc} from "./time.js";
+import {drawBar, inWords, linear} from "./waterfall.js";
+
+export function drawDetail(target, event, order, state, group) {
+  const found = gaps(event, order);
+  const most = longest(found);
+  const total = Math.max(1, ...found.map((gap) => gap.fromUs + gap.us));
+  const open = state === "waiting" || state === "posting";
+  const bar = element("div", {class: "bar big"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  target.replaceChildren(
+    bar,
+    element("p", {class: "say"}, ...inWords(event, order, state)),
+    element("div", {class: "two"}, stageTable(event, order, found, most), facts(event, state, group)),
+  );
+}
+
+function stageTable(event, order, found, most) {
+  const at = times(event, order);
+  const rows = order.map((stage) => {
+    const gap = found.find((each) => each.end === stage);
+    const us = at[stage];
+    const corrected = stage === "clicked" && event.aheadUs && us !== null;
+    return element("tr", {class: gap && gap === most ? "most" : null},
+      element("th", {scope: "row"}, stage),
+      element("td", {class: "mono", title: us === null ? null : local(us)}, us === null ? "not known" : utc(us),
+        corrected ? element("small", {class: "soft"}, ` corrected by ${duration(-event.aheadUs)}, the browser’s clock differs`) : null),
+      element("td", {class: `n${gap?.us < 0 ? " problem-text" : ""}`}, gap ? `${gap.letter} ${duration(gap.us)}${gap.us < 0 ? " (below 0)" : ""}` : ""));
+  });
+  return element("table", {}, element("caption", {class: "hidden"}, "Stages"),
+    element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "stage"), element("th", {scope: "col"}, "time, UTC"), element("th", {scope: "col", class: "n"}, "since the one before"))),
+    element("tbody", {}, ...rows));
+}
+
+function facts(event, state, group) {
+  const {key, topic, partition, offset, deliveries, value, stages} = event;
+  const raw = JSON.stringify({key, topic, partition, offset, deliveries, value, stages}, null, 1);
+  const place = partition === undefined ? "not in the topic yet" : `${partition} : ${offset}`;
+  const fact = (name, ...what) => [element("dt", {}, name), element("dd", {}, ...what)];
+  return element("div", {},
+    element("dl", {class: "facts"},
+      ...fact("key", element("span", {class: "mono"}, key)),
+      ...fact("partition : offset", element("span", {class: "mono"}, place)),
+      ...fact("recorded", state === "recorded" ? `by ${group}, ${deliveries === 1 ? "delivered once" : `delivered ${deliveries} times, recorded once`}` : "not yet"),
+      ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)}`)),
+      ...fact("value", element("code", {class: "wrap"}, shortened(JSON.stringify(value))))),
+    element("details", {}, element("summary", {}, "Raw JSON"), element("div", {class: "code"}, element("pre", {tabindex: "0"}, shortened(raw, 20_000)), copyButton(raw))));
+}
+
+function shortened(text, most = 600) {
+  return text.length > most ? `${text.slice(0, most)} … (${text.length.toLocaleString("en")} characters)` : text;
+}

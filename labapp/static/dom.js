@@ -1,0 +1,39 @@
+// Making elements. Text is always set as text: what comes from a topic never becomes markup.
+
+// element("p", {class: "soft", hidden: true}, "text", child, …); null children are left out
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+// Only where it changes something: else a selection or a screen reader's place would be lost with every paint.
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+export function copyButton(text) {
+  const button = element("button", {type: "button", class: "copy"}, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 1200);
+  });
+  return button;
+}
+
+export function withCopy(pre) {
+  const box = element("div", {class: "code"});
+  pre.replaceWith(box);
+  pre.tabIndex = 0;
+  box.append(pre, copyButton(() => pre.textContent));
+}

@@ -1,0 +1,143 @@
+// How long the gaps take: in words, in figures and over time, with the incidents in the same axis. Takes data and elements.
+
+import {element} from "./dom.js";
+import {gapNames, gaps, percentile, times} from "./stages.js";
+import {clock, duration} from "./time.js";
+
+const SPAN_US = 300e6;
+const BUCKET_US = 5e6;
+export const WINDOW = 500;
+const P99_COUNT_MIN = 100; // below it p99 would only be the largest, under a finer name
+const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
+
+// -- figures: pure
+
+// Of the newest recorded events: for each gap and for the whole {letter, start, end, count, p50, p95, p99, max, below0}
+export function figures(events, order) {
+  const rows = [];
+  for (let index = events.length - 1; index >= 0 && rows.length < WINDOW; index--) if (events[index].recorded) rows.push(times(events[index], order));
+  const row = (start, end, more) => {
+    const found = rows.filter((at) => at[start] !== null && at[end] !== null).map((at) => at[end] - at[start]).sort((a, b) => a - b);
+    return {start, end, ...more, count: found.length, p50: percentile(found, 50), p95: percentile(found, 95),
+      p99: found.length >= P99_COUNT_MIN ? percentile(found, 99) : null, max: found.at(-1) ?? null, below0: found.filter((us) => us < 0).length};
+  };
+  return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), whole: row(order[0], order.at(-1), {letter: ""})};
+}
+
+// Over time: {x: [seconds], y: [[ms or null, …], …]}, a list for each gap
+export function overTime(events, order, percent, nowUs) {
+  const names = gapNames(order);
+  const end = Math.ceil(nowUs / BUCKET_US);
+  const count = SPAN_US / BUCKET_US;
+  const buckets = Array.from({length: count}, () => names.map(() => []));
+  for (let index = events.length - 1; index >= 0; index--) {
+    const event = events[index];
+    const bucket = buckets[count - (end - Math.floor(event.at / BUCKET_US))];
+    if (!bucket) {
+      if (event.at < nowUs - SPAN_US - BUCKET_US) break;
+      continue;
+    }
+    for (const gap of gaps(event, order)) if (gap.letter.length === 1) bucket[gap.index].push(gap.us);
+  }
+  const value = (found) => {
+    if (!found.length || (percent === 99 && found.length < P99_COUNT_MIN)) return null;
+    return percentile(found.sort((a, b) => a - b), percent) / 1000;
+  };
+  return {
+    x: buckets.map((_, index) => ((end - count + index + 0.5) * BUCKET_US) / 1e6),
+    y: names.map((gap) => buckets.map((bucket) => value(bucket[gap.index]))),
+  };
+}
+
+// -- drawing
+
+export function drawWords(target, {count, gaps: found, whole}) {
+  const known = found.filter((gap) => gap.count);
+  if (!known.length) {
+    target.replaceChildren("The answer comes with the first events.");
+    return;
+  }
+  const most = known.reduce((best, gap) => (gap.p50 > best.p50 ? gap : best));
+  const share = whole.p50 > 0 ? Math.round((most.p50 / whole.p50) * 100) : null;
+  target.replaceChildren(element("b", {}, `${most.letter}, ${most.start} to ${most.end}: ${duration(most.p50)}`),
+    ` for half of the last ${count.toLocaleString("en")} events${share && share <= 100 ? `, about ${share} % of the whole` : ""}${most.meaning ? `: ${most.meaning}` : ""}.`);
+}
+
+export function drawTable(target, {count, gaps: found, whole}) {
+  const time = (us) => element("td", {class: `n${us < 0 ? " problem-text" : ""}`}, us === null ? "–" : duration(us));
+  const row = (gap, title) => element("tr", {}, element("th", {scope: "row"}, gap.letter ? element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter) : null, title),
+    time(gap.p50), time(gap.p95), time(gap.p99), time(gap.max), element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
+  target.replaceChildren(element("table", {},
+    element("caption", {}, `The last ${count.toLocaleString("en")} events${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`),
+    element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
+    element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)), row(whole, "the whole"))));
+}
+
+export class Chart {
+  #target; #plot; #made = ""; #incidents = [];
+
+  constructor(target) {
+    this.#target = target;
+  }
+
+  // `look`: {order, percent, log, theme}
+  draw({x, y}, incidents, look) {
+    this.#incidents = incidents;
+    const made = JSON.stringify([look, this.#target.clientWidth]);
+    if (made !== this.#made) {
+      this.#plot?.destroy();
+      this.#plot = this.#new(look);
+      this.#made = made;
+    }
+    this.#plot.setData([x, ...y]);
+  }
+
+  #new({order, log}) {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const axis = {stroke: colour("--soft"), grid: {stroke: colour("--line"), width: 1}, ticks: {stroke: colour("--line"), width: 1}, font: "12px system-ui, sans-serif"};
+    return new uPlot({
+      width: this.#target.clientWidth,
+      height: 200,
+      legend: {show: false},
+      cursor: {show: false},
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      scales: {x: {time: true}, y: log ? {distr: 3} : {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
+      axes: [{...axis, values: (_, splits) => splits.map((seconds) => clock(seconds * 1e6))},
+        {...axis, size: 62, values: (_, splits) => splits.map((ms) => (ms === null ? "" : `${ms} ms`))}],
+      series: [{}, ...gapNames(order).map((gap) => ({label: gap.letter, stroke: colour(`--line-${gap.index}`), width: 2, dash: DASHES[gap.index % DASHES.length], points: {show: true, size: 6, fill: colour(`--line-${gap.index}`)}}))],
+      hooks: {draw: [(plot) => this.#drawIncidents(plot, colour("--bad"))]},
+    }, [[], ...gapNames(order).map(() => [])], this.#target);
+  }
+
+  #drawIncidents(plot, colour) {
+    const {ctx, bbox} = plot;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = colour;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    const ends = [-Infinity, -Infinity, -Infinity]; // where the text of each line ends
+    for (const {atUs, text} of this.#incidents) {
+      const x = plot.valToPos(atUs / 1e6, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      const width = ctx.measureText(text).width + 8 * devicePixelRatio;
+      const fits = x + width < bbox.left + bbox.width;
+      const left = fits ? x + 4 * devicePixelRatio : x - width + 4 * devicePixelRatio;
+      const line = ends.findIndex((end) => end <= left);
+      if (line < 0) continue; // the list of incidents has them all
+      ctx.fillText(text, left, bbox.top + (11 + line * 13) * devicePixelRatio);
+      ends[line] = left + width;
+    }
+    ctx.restore();
+  }
+}
+
+export function drawIncidentList(target, incidents) {
+  target.replaceChildren(...(incidents.length ? incidents.toReversed() : [null]).map((incident) =>
+    (incident ? element("li", {}, element("span", {class: "mono soft"}, clock(incident.atUs)), ` ${incident.text}`) : element("li", {class: "soft"}, "None seen."))));
+}

@@ -1,0 +1,216 @@
+// The list of events, newest first. Draws only the rows in view, so that 10,000 cost no more than ten. Takes data and an element.
+
+import {element, setText} from "./dom.js";
+import {gaps, longest, percentile, times, totalUs} from "./stages.js";
+import {duration, local, utc} from "./time.js";
+import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
+
+const AROUND = 4; // rows drawn beyond the edge
+
+export class List {
+  #target; #drawDetail; #scroller; #body; #head; #scaleNote; #empty; #detail;
+  #rows = new Map(); // event → its elements
+  #events = []; // oldest first
+  #look = null;
+  #open = null;
+  #detailHeight = 0;
+  #anchor = null;
+
+  // drawDetail(element, event) fills an opened row; changed() asks for a new painting
+  constructor(target, drawDetail, changed) {
+    this.#target = target;
+    this.#drawDetail = drawDetail;
+    this.#scaleNote = element("span", {});
+    this.#head = element("div", {role: "rowgroup", class: "head"}, element("div", {role: "row", class: "row"},
+      column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, "where the time went, ", this.#scaleNote),
+      column("c-total", "whole"), column("c-longest", "longest"), column("c-place", "part. : offset")));
+    this.#body = element("div", {role: "rowgroup", class: "body"});
+    const table = element("div", {role: "table", "aria-labelledby": "events-title", class: "table"}, this.#head, this.#body);
+    this.#scroller = element("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Events, newest first"}, table);
+    this.#empty = element("p", {class: "soft empty"}, "Nothing here yet.");
+    target.replaceChildren(this.#scroller, this.#empty);
+    this.#scroller.addEventListener("scroll", () => this.#draw(), {passive: true});
+    this.#scroller.addEventListener("keydown", (press) => this.#key(press));
+    new ResizeObserver(changed).observe(target);
+  }
+
+  // look: {order, stateOf(event), log, emptyWords}
+  draw(events, look) {
+    this.#events = events;
+    this.#look = look;
+    setText(this.#empty, look.emptyWords);
+    this.#empty.hidden = events.length > 0;
+    this.#scroller.hidden = !events.length;
+    if (this.#open && !events.includes(this.#open)) this.#open = null;
+    this.#hold();
+    this.#draw(true);
+  }
+
+  close() {
+    if (!this.#open) return false;
+    this.#toggle(this.#open);
+    return true;
+  }
+
+  focus(step) {
+    const focused = [...this.#rows].find(([, row]) => row.element.contains(document.activeElement));
+    const index = focused ? this.#indexOf(focused[0]) + step : Math.floor(this.#scroller.scrollTop / this.#height());
+    this.#focusRow(Math.max(0, Math.min(this.#events.length - 1, index)));
+  }
+
+  // -- place: index 0 is the newest
+
+  #height() { return Number.parseFloat(getComputedStyle(this.#target).getPropertyValue("--row")); }
+  #at(index) { return this.#events[this.#events.length - 1 - index]; }
+  #indexOf(event) { return this.#events.length - 1 - this.#events.lastIndexOf(event); }
+  #top(index) { return index * this.#height() + (this.#open && index > this.#indexOf(this.#open) ? this.#detailHeight : 0); }
+
+  // What is being read stays where it is while newer rows come in above it.
+  #hold() {
+    if (!this.#anchor || this.#scroller.scrollTop < 4 || !this.#events.includes(this.#anchor.event)) return;
+    this.#scroller.scrollTop = this.#top(this.#indexOf(this.#anchor.event)) + this.#anchor.below;
+  }
+
+  #draw(refresh = false) {
+    if (!this.#look || !this.#events.length) return;
+    const height = this.#height();
+    const count = this.#events.length;
+    const {scrollTop, clientHeight} = this.#scroller;
+    let first = Math.floor(scrollTop / height);
+    const open = this.#open ? this.#indexOf(this.#open) : -1;
+    if (open >= 0 && first > open) first = Math.max(open, Math.floor((scrollTop - this.#detailHeight) / height));
+    const last = Math.min(count - 1, first + Math.ceil(clientHeight / height) + AROUND);
+    this.#anchor = {event: this.#at(Math.min(first, count - 1)), below: scrollTop - this.#top(first)};
+    first = Math.max(0, first - AROUND);
+    this.#body.style.height = `${count * height + (open >= 0 ? this.#detailHeight : 0)}px`;
+    this.#body.parentElement.setAttribute("aria-rowcount", String(count + 1));
+    const shown = new Map();
+    for (let index = first; index <= last; index++) shown.set(this.#at(index), index);
+    if (refresh) this.#setScale([...shown.keys()]);
+    for (const [event, row] of this.#rows) {
+      if (!shown.has(event)) {
+        row.element.remove();
+        this.#rows.delete(event);
+      }
+    }
+    for (const [event, index] of shown) {
+      let row = this.#rows.get(event);
+      if (!row) {
+        row = this.#newRow(event);
+        this.#rows.set(event, row);
+        this.#body.append(row.element);
+        this.#fill(row, event);
+      } else if (refresh) {
+        this.#fill(row, event);
+      }
+      row.element.style.top = `${this.#top(index)}px`;
+      row.element.setAttribute("aria-rowindex", String(index + 2));
+    }
+    this.#placeDetail(open, refresh);
+  }
+
+  // Most of what is in view fits; what is longer is cut and says so.
+  #setScale(events) {
+    const totals = events.map((event) => totalUs(gaps(event, this.#look.order)) ?? 0).sort((a, b) => a - b);
+    const maxUs = niceMaxUs((this.#look.log ? totals.at(-1) : percentile(totals, 80)) || 1);
+    this.#look.scale = (this.#look.log ? logarithmic : linear)(maxUs);
+    setText(this.#scaleNote, `0 to ${duration(maxUs).replace(".0 ", " ")}${this.#look.log ? ", log" : ""}`);
+  }
+
+  #newRow(event) {
+    const cells = {
+      button: element("button", {type: "button", class: "link", onclick: (click) => { click.stopPropagation(); this.#toggle(event); }}),
+      time: cell("c-time mono"), bar: element("div", {class: "bar"}), total: cell("c-total n"), longest: cell("c-longest"), place: cell("c-place mono n"),
+    };
+    const row = element("div", {role: "row", class: "row", onclick: () => { if (!String(getSelection())) this.#toggle(event); }},
+      element("span", {role: "cell", class: "c-id"}, cells.button), cells.time, element("span", {role: "cell", class: "c-bar"}, cells.bar), cells.total, cells.longest, cells.place);
+    return {element: row, cells};
+  }
+
+  #fill({element: row, cells}, event) {
+    const {order, stateOf, scale} = this.#look;
+    const state = stateOf(event);
+    const found = gaps(event, order);
+    const at = times(event, order);
+    const most = longest(found);
+    const first = at[order[0]] ?? event.at;
+    row.dataset.state = state;
+    setText(cells.button, name(event));
+    cells.button.setAttribute("aria-expanded", String(event === this.#open));
+    setText(cells.time, utc(first));
+    cells.time.title = local(first);
+    drawBar(cells.bar, event, order, {state, scale, labels: false});
+    setText(cells.total, state === "recorded" ? duration(totalUs(found) ?? 0) : {posting: "sending", failed: "failed", gone: "not kept"}[state] ?? state);
+    setText(cells.longest, most && most.us > 0 ? `${most.letter} ${duration(most.us)}` : "");
+    cells.longest.title = most ? `${most.start} to ${most.end}` : "";
+    setText(cells.place, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
+    row.classList.toggle("opened", event === this.#open);
+  }
+
+  #toggle(event) {
+    const before = this.#open;
+    this.#open = before === event ? null : event;
+    this.#detail?.remove();
+    this.#detail = null;
+    this.#detailHeight = 0;
+    for (const each of [before, event]) if (this.#rows.has(each)) this.#fill(this.#rows.get(each), each);
+    this.#target.classList.toggle("has-open", this.#open !== null);
+    this.#draw(true);
+    if (this.#open) this.#reveal(this.#indexOf(this.#open), this.#height() + this.#detailHeight);
+  }
+
+  #placeDetail(open, refresh) {
+    if (open < 0) {
+      this.#detail?.remove();
+      this.#detail = null;
+      return;
+    }
+    const made = !this.#detail;
+    if (made) {
+      this.#detail = element("div", {role: "row", class: "detail"}, element("div", {role: "cell", "aria-label": "The opened event"}));
+      this.#body.append(this.#detail);
+    }
+    const state = this.#look.stateOf(this.#open);
+    // Once recorded it changes no more, and is left alone: what is opened or marked in it stays so.
+    if (made || (refresh && this.#detail.dataset.state !== state)) {
+      this.#detail.dataset.state = state;
+      this.#drawDetail(this.#detail.firstChild, this.#open);
+    }
+    this.#detail.style.top = `${(open + 1) * this.#height()}px`;
+    if (this.#detail.offsetHeight !== this.#detailHeight) {
+      this.#detailHeight = this.#detail.offsetHeight;
+      this.#draw();
+    }
+  }
+
+  #reveal(index, height) {
+    const top = this.#top(index);
+    const room = this.#scroller.clientHeight - this.#head.offsetHeight;
+    if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
+    else if (top + height > this.#scroller.scrollTop + room) this.#scroller.scrollTop = Math.min(top, top + height - room);
+  }
+
+  #key(press) {
+    const step = {ArrowDown: 1, ArrowUp: -1}[press.key];
+    if (!step || press.ctrlKey || press.metaKey || press.altKey) return;
+    press.preventDefault();
+    press.stopPropagation();
+    this.focus(step);
+  }
+
+  #focusRow(index) {
+    this.#reveal(index, this.#height());
+    this.#draw();
+    this.#rows.get(this.#at(index))?.cells.button.focus({preventScroll: true});
+  }
+}
+
+const column = (name, text) => element("span", {role: "columnheader", class: name}, text);
+const cell = (name) => element("span", {role: "cell", class: name});
+
+// What a person calls it: the id it was given, else the start of its key
+export function name(event) {
+  const id = event.value?.id;
+  if (typeof id === "number" || (typeof id === "string" && id)) return `#${String(id).slice(0, 12)}`;
+  return event.key.slice(0, 8);
+}

@@ -1,0 +1,277 @@
+// The start, and the wiring: who is asked when, and what is painted how often.
+
+import * as api from "./api.js";
+import {Clock} from "./clock.js";
+import {drawCluster} from "./cluster.js";
+import {drawDetail} from "./detail.js";
+import {setText, withCopy} from "./dom.js";
+import {Experiments} from "./experiments.js";
+import {Flow} from "./flow.js";
+import {drawSteps, notice} from "./guide.js";
+import {Inspector} from "./inspector.js";
+import {Chart, drawIncidentList, drawTable, drawWords, figures, overTime} from "./latency.js";
+import {List, name} from "./list.js";
+import {Outbox} from "./outbox.js";
+import {drawProof, proofLine} from "./proof.js";
+import {Store} from "./store.js";
+import {clock as clockOf, duration, nowUs, plural} from "./time.js";
+import {Voice} from "./voice.js";
+import {Watch} from "./watch.js";
+import {drawLegend, drawNewest} from "./waterfall.js";
+import {Worker} from "./worker.js";
+
+const PAINT_MS = 250;
+const CHART_MS = 1000;
+const ASK_MS = 1000;
+const CLUSTER_MS = 2000;
+
+const at = (id) => document.getElementById(id);
+const chosen = (group) => document.querySelector(`input[name=${group}]:checked`).value;
+const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+const remembered = remember();
+const steps = new Set(remembered.steps ?? []);
+const clock = new Clock();
+const chart = new Chart(at("latency"));
+const experiments = new Experiments(at("experiment-log"));
+const inspector = new Inspector(at("records"));
+const voice = new Voice(at("live"));
+const flow = new Flow(at("flow"), experiment);
+const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
+
+let page = null; // what the server says about itself
+let store = null;
+let outbox = null;
+let watch = null;
+let producer = null;
+let consumers = [];
+let paused = null; // {events, drawn}: what is shown while paused
+
+async function start() {
+  while (!page) {
+    try {
+      page = await api.page();
+      problem(null);
+    } catch (error) {
+      problem(`The producer can’t be asked. ${error.message} Trying again.`);
+      await sleep(ASK_MS);
+    }
+  }
+  setText(at("topic"), page.topic);
+  setText(at("bootstrap"), `KAFKA_BOOTSTRAP_SERVERS=${page.bootstrap_servers.join(",")}`);
+  setText(at("curl"), api.curl());
+  for (const pre of document.querySelectorAll(".guide pre, #curl")) withCopy(pre);
+  drawLegend(at("legend"), page.stages);
+  at("experiments").hidden = !page.experiments.length;
+
+  store = new Store(page.group);
+  if (remembered.sent) store.restore(remembered.sent);
+  outbox = new Outbox(store, clock, {changed: paint, problem});
+  const told = {changed: workerChanged, row: (row, worker) => { store.row(row, worker.group); paint(); }};
+  producer = new Worker("", "producer", {...told, clock: (...times) => clock.sample(...times)});
+  const others = page.consumers.map((base) => new Worker(base, "consumer", told));
+  consumers = page.here_too ? [producer, ...others] : others;
+  watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint});
+
+  if (page.experiments.length) await experiments.learnNames();
+  for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
+  every(CLUSTER_MS, () => watch.ask());
+  every(CHART_MS, paintCharts);
+  every(ASK_MS, paint);
+}
+
+async function every(ms, task) {
+  for (;;) {
+    const began = performance.now();
+    await task();
+    await sleep(Math.max(50, ms - (performance.now() - began)));
+  }
+}
+
+function workerChanged(worker, before) {
+  if (worker === producer) {
+    if (worker.state === "offline") problem("The producer is offline, so nothing can be sent: start it again, and this page goes on.");
+    else if (before === "offline") problem(null);
+  } else if (before && before !== "unknown") {
+    if (worker.state === "offline") watch.incident(`${nameOf(worker)} away`);
+    if (before === "offline") watch.incident(`${nameOf(worker)} back`);
+    watch.ask();
+  }
+  paint();
+}
+
+function nameOf(worker) {
+  const known = experiments.names.get(worker.port);
+  if (known) return known;
+  if (worker === producer) return page.here_too ? "this worker" : "producer";
+  return worker.group && worker.group !== page.group ? "fan-out" : "consumer";
+}
+
+async function experiment(action, process) {
+  const done = experiments.run(action, process);
+  paint();
+  await done;
+  await Promise.all(consumers.map((worker) => worker.ask()));
+  await watch.ask();
+  paint();
+}
+
+function problem(sentence) {
+  at("send-problem").hidden = !sentence;
+  setText(at("send-problem"), sentence ?? "");
+}
+
+// -- painting: soon where nothing was painted lately, and at most 4 times a second
+
+let planned = false;
+let paintedAt = -Infinity;
+function paint() {
+  if (planned || !watch) return;
+  planned = true;
+  setTimeout(() => {
+    planned = false;
+    paintedAt = performance.now();
+    paintNow();
+  }, Math.max(0, paintedAt + PAINT_MS - performance.now()));
+}
+
+let drawnCluster = null;
+function paintNow() {
+  const proof = store.proof();
+  const line = proofLine(proof);
+  drawProof(at("proof"), proof);
+  setText(at("proof-line"), line);
+  at("proof-line").dataset.missing = String(proof.counts.missing > 0);
+  experiments.proof(line);
+  const count = Number(chosen("count"));
+  setText(at("send"), outbox.running && count > 1 ? "Stop sending" : count === 1 ? "Send event" : `Send ${count.toLocaleString("en")} events`);
+  at("rate").disabled = count === 1;
+
+  // A whole app's page names other workers only once they were there.
+  const shown = consumers.filter((worker) => worker === producer || worker.seen || !page.here_too);
+  const {cluster} = watch;
+  flow.draw({producer, consumers: shown, cluster: watch.problem ? null : cluster, clusterProblem: watch.problem,
+    experiments: page.experiments, busy: experiments.busy, nameOf, lagOf: (worker) => watch.lag(worker)});
+  paintHeader();
+  paintEvents();
+  voice.tell(store.order, page.stages);
+  notice(steps, {producer, consumers, group: page.group, counts: proof.counts});
+  drawSteps(at("steps"), steps);
+  if (cluster && drawnCluster !== cluster) {
+    drawCluster(at("cluster"), cluster, (topic, partition) => inspector.records(topic, partition));
+    drawnCluster = cluster;
+  }
+  setText(at("cluster-note"), watch.problem ? `${watch.problem} ${cluster ? `What is below is from ${clockOf(cluster.time_us)}.` : ""}` : "");
+}
+
+function paintHeader() {
+  const behind = consumers.filter((worker) => worker.seen && !worker.connected && worker.behindSinceUs);
+  at("age").hidden = !behind.length;
+  at("clock").hidden = behind.length > 0; // one line for both, so that nothing moves
+  setText(at("age"), behind.map((worker) =>
+    `${worker.state === "offline" ? "no data from" : "reconnecting to"} ${nameOf(worker)} since ${clockOf(worker.behindSinceUs)}`).join("; "));
+  const {best, correctionUs} = clock;
+  setText(at("clock"), !best ? "" : correctionUs
+    ? `This browser’s clock is ${duration(Math.abs(correctionUs))} ${correctionUs > 0 ? "ahead of" : "behind"} the server’s: “clicked” is corrected by it.`
+    : `The clocks of browser and server agree within ${duration(best.errorUs)}.`);
+}
+
+function paintEvents() {
+  const filter = at("filter").value.trim().toLowerCase();
+  const events = paused?.events ?? store.order;
+  const shown = filter ? events.filter((event) => textOf(event).includes(filter)) : events;
+  const newest = events.at(-1) ?? null;
+  if (!paused?.drawn) {
+    setText(at("newest-title"), newest ? `Newest event ${name(newest)}` : "Newest event");
+    drawNewest(at("newest"), newest, page.stages, newest && store.state(newest));
+    if (paused) paused.drawn = true;
+  }
+  list.draw(shown, {order: page.stages, stateOf: (event) => store.state(event), log: at("log-scale").checked,
+    emptyWords: filter ? "No event fits the filter." : "Each event will have a line here."});
+  const more = paused ? store.order.length - paused.events.length : 0;
+  const of = filter ? ` of ${events.length.toLocaleString("en")}` : "";
+  setText(at("events-count"), `${shown.length.toLocaleString("en")}${of}${paused ? `; paused, ${more.toLocaleString("en")} more have come` : ""}`);
+}
+
+function textOf(event) {
+  event.text ??= `${name(event)} ${event.key} ${JSON.stringify(event.value)}`.toLowerCase();
+  return `${event.text} ${store.state(event)}`;
+}
+
+function paintCharts() {
+  if (!store || paused || document.hidden) return;
+  const found = figures(store.order, page.stages);
+  drawWords(at("latency-words"), found);
+  drawTable(at("latency-table"), found);
+  const percent = Number(chosen("percentile"));
+  const style = getComputedStyle(document.documentElement);
+  chart.draw(overTime(store.order, page.stages, percent, nowUs()), watch.incidents,
+    {order: page.stages, percent, log: at("log-scale").checked, ink: style.getPropertyValue("--ink")});
+  if (at("incidents").open) drawIncidentList(at("incidents").querySelector("ul"), watch.incidents);
+  setText(at("incidents").querySelector("summary"), plural(watch.incidents.length, "incident"));
+}
+
+// -- what a person does
+
+const clickedUs = (occasion) => Math.round((performance.timeOrigin + occasion.timeStamp) * 1000);
+const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate").value), clickedUs(occasion));
+
+at("send").addEventListener("click", send);
+at("count").addEventListener("change", paint);
+at("percentile").addEventListener("change", paintCharts);
+at("filter").addEventListener("input", paint);
+at("log-scale").addEventListener("change", () => { paint(); paintCharts(); });
+at("dead-letters").addEventListener("click", () => inspector.deadLetters(page.dead_letter_topic));
+at("incidents").addEventListener("toggle", paintCharts);
+at("theme").addEventListener("click", () => setTimeout(paintCharts));
+at("help-open").addEventListener("click", () => at("help").showModal());
+at("pause").addEventListener("click", pause);
+
+function pause() {
+  paused = paused ? null : {events: store.order.slice(), drawn: false};
+  at("pause").setAttribute("aria-pressed", String(paused !== null));
+  setText(at("pause"), paused ? "Go on" : "Pause");
+  paint();
+}
+
+document.addEventListener("keydown", (press) => {
+  if (press.ctrlKey || press.metaKey || press.altKey || at("help").open) return;
+  const typing = press.target.matches("input[type=search], select, textarea");
+  const ownArrows = press.target.matches("input[type=radio], [tabindex]");
+  if (press.key === "Escape") {
+    if (typing) press.target.value = "";
+    if (typing || !list.close()) press.target.blur?.();
+    paint();
+    return;
+  }
+  if (typing) return;
+  const act = {
+    s: () => { if (!press.repeat) send(press); },
+    p: pause,
+    "/": () => at("filter").focus(),
+    "?": () => at("help").showModal(),
+    ArrowDown: ownArrows ? null : () => list.focus(1),
+    ArrowUp: ownArrows ? null : () => list.focus(-1),
+  }[press.key];
+  if (!act) return;
+  press.preventDefault();
+  act();
+});
+
+// -- over a reload
+
+function remember() {
+  try {
+    return JSON.parse(sessionStorage.getItem("page") ?? "{}");
+  } catch {
+    return {};
+  }
+}
+
+addEventListener("pagehide", () => {
+  try {
+    if (store) sessionStorage.setItem("page", JSON.stringify({sent: store.saved(), incidents: watch.incidents, steps: [...steps]}));
+  } catch { /* storage is off, or full */ }
+});
+
+start();

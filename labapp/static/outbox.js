@@ -1,0 +1,66 @@
+// Sends events, one or many, and tells the store what becomes of them. Draws nothing.
+
+import * as api from "./api.js";
+import {burst, persistently, uuid7} from "./sender.js";
+import {nowUs} from "./time.js";
+
+export class Outbox {
+  #store; #clock; #told; #running = null;
+
+  // told: {changed(), problem(sentence or null)}
+  constructor(store, clock, told) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#told = told;
+  }
+
+  get running() { return this.#running !== null; }
+
+  // `count` events, `rate` a second (0: as fast as they go). Called again while it runs, it ends.
+  async send(count, rate, clickedUs) {
+    if (this.#running) {
+      this.#running.abort();
+      return;
+    }
+    this.#running = new AbortController();
+    this.#told.changed();
+    if (count === 1) await this.#post(clickedUs);
+    else await burst(count, rate, (us) => this.#post(us), this.#running.signal, nowUs);
+    this.#running = null;
+    this.#told.changed();
+  }
+
+  async #post(clickedUs) {
+    const key = uuid7(clickedUs / 1000);
+    const value = {id: nextId(), clicked: clickedUs / 1000};
+    const aheadUs = this.#clock.correctionUs;
+    if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can put its clicked right
+    this.#store.posting(key, value, clickedUs);
+    this.#told.changed();
+    try {
+      const answer = await persistently(async () => {
+        const asked = nowUs();
+        const found = await api.send(key, value);
+        this.#clock.sample(asked, found.stages.received_us, found.stages.acknowledged_us, nowUs());
+        return found;
+      }, (sentence) => this.#told.problem(`${sentence} Trying again with the same key.`));
+      this.#store.acknowledged(key, answer);
+      this.#told.problem(null);
+    } catch (error) {
+      this.#store.failed(key, error.message);
+      this.#told.problem(error.message);
+    }
+    this.#told.changed();
+  }
+}
+
+// Goes on over a reload, and in a second tab.
+function nextId() {
+  try {
+    const id = Number(localStorage.getItem("id") ?? 0) + 1;
+    localStorage.setItem("id", String(id));
+    return id;
+  } catch {
+    return Date.now();
+  }
+}

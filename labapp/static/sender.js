@@ -1,0 +1,50 @@
+// Sends one event or a burst, paced. What a post needs is given: nothing here knows an address or draws.
+
+// Under way at once: browsers open six connections to an address, and the page's other questions need one.
+const LANES = 5;
+const TRIES = 6;
+
+// Calls post(clickedUs) `count` times, `rate` a second (0: as fast as answers come). `signal` ends it early.
+export async function burst(count, rate, post, signal, nowUs) {
+  const began = performance.now();
+  let next = 0;
+  const lane = async () => {
+    while (next < count && !signal.aborted) {
+      const number = next++;
+      if (rate) {
+        const early = began + (number * 1000) / rate - performance.now();
+        if (early > 1) await new Promise((resolve) => { setTimeout(resolve, early); });
+        if (signal.aborted) return;
+      }
+      await post(nowUs());
+    }
+  };
+  await Promise.all(Array.from({length: Math.min(LANES, count)}, lane));
+}
+
+// Until acknowledged, under the same key: a retry never makes a second event. Throws what the last try threw.
+export async function persistently(post, tell) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await post();
+    } catch (error) {
+      if ((error.status !== 503 && error.status !== 0) || attempt === TRIES) throw error;
+      tell(error.message);
+      await new Promise((resolve) => { setTimeout(resolve, 1000); });
+    }
+  }
+}
+
+// A UUID of version 7: its first 48 bits are the time in milliseconds, so that keys sort by time.
+export function uuid7(nowMs) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  let time = Math.floor(nowMs);
+  for (let place = 5; place >= 0; place--) {
+    bytes[place] = time % 256;
+    time = Math.floor(time / 256);
+  }
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

@@ -1,0 +1,47 @@
+// An event's stages and the gaps between them. Pure. The order of the stages comes from the server.
+
+// What happens in a gap, in words; a gap that is not here has none.
+const MEANING = {
+  "clicked received": "the browser, the network and the producer’s HTTP",
+  "received produced": "the producer’s own work",
+  "produced appended": "the way into the leader’s log",
+  "appended consumed": "the copy to the other broker, and the consumer’s fetch",
+};
+
+export const letter = (index) => "ABCDEFGH"[index];
+
+// The names of all gaps, in order: {letter, index, start, end, meaning}
+export function gapNames(order) {
+  return order.slice(1).map((end, index) => ({
+    letter: letter(index), index, start: order[index], end, meaning: MEANING[`${order[index]} ${end}`] ?? "",
+  }));
+}
+
+// When each stage was, in microseconds, clicked put right by what its browser's clock was ahead: {clicked: …, …}
+export function times(event, order) {
+  const found = {};
+  for (const stage of order) found[stage] = event.stages[`${stage}_us`] ?? null;
+  if (found.clicked && event.aheadUs) found.clicked -= event.aheadUs;
+  return found;
+}
+
+// The gaps of one event, between stages that are known: {letter, index, start, end, fromUs (since the first stage), us}
+export function gaps(event, order) {
+  const at = times(event, order);
+  const known = order.map((stage, index) => ({stage, index, us: at[stage]})).filter((stage) => stage.us !== null);
+  return known.slice(1).map((end, place) => {
+    const start = known[place];
+    let letters = "";
+    for (let index = start.index; index < end.index; index++) letters += letter(index);
+    return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us: end.us - start.us,
+      meaning: MEANING[`${start.stage} ${end.stage}`] ?? ""};
+  });
+}
+
+export const longest = (found) => found.reduce((most, gap) => (most && most.us >= gap.us ? most : gap), null);
+
+export const totalUs = (found) => (found.length ? found.at(-1).fromUs + found.at(-1).us : null);
+
+export function percentile(ascending, percent) {
+  return ascending.length ? ascending[Math.ceil((ascending.length * percent) / 100) - 1] : null;
+}

@@ -1,0 +1,150 @@
+// The events that the page knows, and what became of those it sent. No drawing, no fetching.
+
+export const KEPT = 10_000;
+const SPARE = 500; // dropped at once, so that dropping is rare
+
+export class Store {
+  constructor(group) {
+    this.group = group; // a row of another group does not make an event recorded
+    this.byKey = new Map();
+    this.order = []; // by arrival, oldest first
+    this.version = 0; // counts changes
+    this.sent = new Map(); // key → {acknowledged, partition, offset, recorded, missing, twice}
+    this.committed = {}; // partition → offset, of our group
+  }
+
+  // -- what comes in
+
+  // The page is about to post it.
+  posting(key, value, clickedUs) {
+    this.sent.set(key, {});
+    this.#add({key, value, mine: true, stages: {clicked_us: clickedUs}, at: clickedUs, posting: true});
+  }
+
+  acknowledged(key, {topic, partition, offset, stages}) {
+    Object.assign(this.sent.get(key), {acknowledged: true, partition, offset});
+    const event = this.byKey.get(key);
+    if (!event) return;
+    event.posting = false;
+    if (!event.recorded) {
+      Object.assign(event, {topic, partition, offset});
+      for (const stage of ["received_us", "produced_us", "appended_us"]) event.stages[stage] = stages[stage];
+    }
+    this.version++;
+  }
+
+  failed(key, sentence) {
+    const event = this.byKey.get(key);
+    if (event) Object.assign(event, {posting: false, failed: sentence});
+    this.version++;
+  }
+
+  // A worker of `group` has recorded it.
+  row(row, group) {
+    let event = this.byKey.get(row.key);
+    const ours = group === this.group;
+    if (!event) {
+      event = {key: row.key, value: row.value, stages: {...row.stages, ...(ours ? {} : {consumed_us: null})}, at: arrival(row.stages)};
+      Object.assign(event, {topic: row.topic, partition: row.partition, offset: row.offset});
+      this.#add(event);
+    }
+    if (!ours) {
+      event.elsewhere = {...event.elsewhere, [group]: row.stages.consumed_us};
+    } else {
+      const twice = event.recorded && (event.partition !== row.partition || event.offset !== row.offset);
+      Object.assign(event, {...row, recorded: true, posting: false, failed: null, text: null});
+      const sent = this.sent.get(row.key);
+      if (sent) {
+        sent.recorded = true;
+        sent.missing = false;
+        sent.deliveries = row.deliveries;
+        if (twice) sent.twice = true;
+      }
+    }
+    this.version++;
+  }
+
+  // A record that lies in the topic and is not consumed yet, whoever produced it.
+  waiting(record) {
+    const key = record.key ?? `${record.topic}-${record.partition}-${record.offset}`;
+    if (this.byKey.has(key)) return;
+    let value = null;
+    try {
+      value = JSON.parse(record.value);
+    } catch { /* the consumer will say what it is */ }
+    const number = (text) => (/^\d{1,16}$/.test(text ?? "") ? Number(text) : null);
+    const stages = {
+      clicked_us: typeof value?.clicked === "number" ? Math.round(value.clicked * 1000) : null,
+      received_us: number(record.headers.received_us),
+      produced_us: number(record.headers.produced_us),
+      appended_us: record.timestamp_by === "broker" ? record.timestamp_us : null,
+      consumed_us: null,
+    };
+    this.#add({key, value, stages, at: arrival(stages) ?? record.timestamp_us, topic: record.topic, partition: record.partition, offset: record.offset});
+  }
+
+  // -- what is known
+
+  // recorded, posting, failed, waiting; gone: the group is past it, and it has no row
+  state(event) {
+    if (event.recorded) return "recorded";
+    if (event.failed) return "failed";
+    if (event.posting) return "posting";
+    return this.committed[event.partition] > event.offset ? "gone" : "waiting";
+  }
+
+  // Keys that were acknowledged, which the group is past, and of which no row came: to be asked for one by one.
+  *unaccounted() {
+    for (const [key, sent] of this.sent) {
+      if (sent.acknowledged && !sent.recorded && !sent.missing && this.committed[sent.partition] > sent.offset) yield key;
+    }
+  }
+
+  missing(key) {
+    this.sent.get(key).missing = true;
+    this.version++;
+  }
+
+  proof() {
+    const counts = {sent: this.sent.size, acknowledged: 0, recorded: 0, waiting: 0, missing: 0, twice: 0};
+    const missingKeys = [];
+    let again = 0;
+    for (const [key, sent] of this.sent) {
+      if (sent.acknowledged) counts.acknowledged++;
+      if (sent.recorded) counts.recorded++;
+      else if (sent.missing) missingKeys.push(key);
+      else if (sent.acknowledged) counts.waiting++;
+      if (sent.twice) counts.twice++;
+      if (sent.deliveries > 1) again++;
+    }
+    counts.missing = missingKeys.length;
+    return {counts, missingKeys, again};
+  }
+
+  // -- over a reload of the page
+
+  saved() {
+    return JSON.stringify([...this.sent].slice(-KEPT));
+  }
+
+  restore(text) {
+    for (const [key, sent] of JSON.parse(text)) this.sent.set(key, {...sent, missing: false});
+  }
+
+  #add(event) {
+    event.aheadUs = typeof event.value?.clock_ahead_ms === "number" ? Math.round(event.value.clock_ahead_ms * 1000) : 0;
+    event.stages = {...event.stages};
+    let place = this.order.length;
+    while (place > 0 && this.order[place - 1].at > event.at) place--;
+    this.order.splice(place, 0, event);
+    this.byKey.set(event.key, event);
+    if (this.order.length > KEPT + SPARE) {
+      for (const old of this.order.splice(0, SPARE)) this.byKey.delete(old.key);
+    }
+    this.version++;
+  }
+}
+
+function arrival(stages) {
+  return stages.received_us ?? stages.appended_us ?? stages.consumed_us;
+}

@@ -1,0 +1,100 @@
+// Draws the way of an event as a bar, one segment a gap. Takes data and an element.
+
+import {element} from "./dom.js";
+import {gapNames, gaps, longest, totalUs} from "./stages.js";
+import {duration} from "./time.js";
+
+// A scale turns microseconds since the first stage into a place from 0 to 1.
+export const linear = (maxUs) => (us) => us / maxUs;
+export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
+
+const NICE = [1, 2, 5];
+
+// The next of 1, 2, 5, 10, 20, … ms
+export function niceMaxUs(us) {
+  for (let unit = 1000; ; unit *= 10) {
+    for (const factor of NICE) if (us <= unit * factor) return unit * factor;
+  }
+}
+
+// `look`: {state, scale, labels (write letters and times), waiting (words)}
+export function drawBar(target, event, order, look) {
+  const found = gaps(event, order);
+  const parts = [];
+  let endAt = 0;
+  for (const gap of found) {
+    const from = Math.min(1, Math.max(0, look.scale(gap.fromUs)));
+    const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
+    const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
+    place(part, Math.min(from, to), Math.abs(to - from));
+    if (look.labels && gap.us >= 0) {
+      if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
+      else if (to - from > 0.025) part.textContent = gap.letter;
+    }
+    parts.push(part);
+    endAt = to;
+  }
+  if (look.state === "waiting" || look.state === "posting") {
+    const part = element("span", {class: "gap open"}, look.labels && endAt < 0.8 ? element("span", {class: "plate"}, look.waiting) : "");
+    place(part, endAt, 1 - endAt);
+    parts.push(part);
+  } else if (found.length && look.scale(totalUs(found)) > 1.001) {
+    parts.push(element("span", {class: "beyond", title: "longer than the scale"}, "▸"));
+  }
+  target.replaceChildren(...parts);
+}
+
+function place(part, from, width) {
+  part.style.left = `${(from * 100).toFixed(3)}%`;
+  part.style.width = `${(width * 100).toFixed(3)}%`;
+}
+
+// One sentence or two: the whole, the longest, what is below 0.
+export function inWords(event, order, state) {
+  const found = gaps(event, order);
+  if (state === "failed") return ["Not acknowledged. ", element("b", {}, event.failed)];
+  if (state === "posting") return ["Sent, and not acknowledged yet."];
+  const most = longest(found);
+  const parts = [];
+  if (state === "waiting") parts.push(element("b", {}, "Waiting in Kafka for the consumer. "));
+  else if (state === "gone") parts.push("Not among the consumer’s rows any more. ");
+  else if (found.length) parts.push(`${duration(totalUs(found))} from ${found[0].start} to ${found.at(-1).end}. `);
+  if (most && most.us > 0) {
+    parts.push(element("b", {class: "longest"}, `Longest${state === "waiting" ? " so far" : ""}: ${most.letter}, ${most.start} to ${most.end}, ${duration(most.us)}`));
+    parts.push(most.meaning ? `: ${most.meaning}.` : ".");
+  }
+  for (const gap of found.filter((each) => each.us < 0)) {
+    const why = gap.end === "appended" ? "the broker’s clock counts whole milliseconds" : "two clocks that differ";
+    parts.push(element("span", {class: "below-note"}, ` ${gap.letter} is below 0 (${duration(gap.us)}): ${why}.`));
+  }
+  return parts;
+}
+
+export function drawLegend(target, order) {
+  target.replaceChildren(...gapNames(order).map((gap) =>
+    element("li", {}, element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter), `${gap.start} to ${gap.end}`)),
+  element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
+}
+
+// The newest event, large; or what will be here.
+export function drawNewest(target, event, order, state) {
+  if (!event) {
+    const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});
+    let from = 0;
+    gapNames(order).forEach((gap, index) => {
+      const width = [0.34, 0.1, 0.3, 0.26][index] ?? 0.1;
+      const part = element("span", {class: `gap gap-${gap.index}`}, gap.letter);
+      place(part, from, width);
+      from += width;
+      sample.append(part);
+    });
+    target.replaceChildren(element("p", {class: "say"},
+      element("b", {}, "No event yet. "), "Press “Send event”: here you will see its way from your click through Kafka to the consumer, and which gap took the longest."), sample);
+    return;
+  }
+  const total = Math.max(totalUs(gaps(event, order)) ?? 0, 1);
+  const open = state === "waiting" || state === "posting";
+  const bar = element("div", {class: "bar big"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  target.replaceChildren(bar, element("p", {class: "say"}, ...inWords(event, order, state)));
+}

@@ -1,0 +1,106 @@
+// One worker as the page sees it: asked every second, listened to while it is there. Draws nothing.
+
+import * as api from "./api.js";
+import {nowUs} from "./time.js";
+
+const STALLED_AFTER_US = 5e6;
+const HISTORY = 1000;
+
+export class Worker {
+  state = "unknown"; // online, starting, stalled, offline
+  sinceUs = null; // null: before the page looked
+  seen = false; // whether it ever answered
+  group = null;
+  partitions = [];
+  role = null;
+  connected = false; // to its stream
+  behindSinceUs = null; // since when the stream is away though the worker was seen
+
+  #lastId = null;
+  #end = null;
+  #asking = null;
+  #progress = null; // {text, sinceUs}: what it had committed, unchanged since
+
+  // told: {changed(worker), row(row, worker), clock(asked, received, answered, had)}
+  constructor(base, name, told) {
+    Object.assign(this, {base, name, told});
+  }
+
+  get port() { return new URL(this.base || location.origin).port || "80"; }
+
+  ask() {
+    this.#asking ??= this.#ask().finally(() => { this.#asking = null; });
+    return this.#asking;
+  }
+
+  async #ask() {
+    const asked = nowUs();
+    try {
+      const {role, group, state, partitions, started_us: startedUs, now_us: answered} = await api.status(this.base);
+      this.told.clock?.(asked, answered, answered, nowUs());
+      Object.assign(this, {role, group: group ?? this.group, seen: true});
+      if (String(partitions) !== String(this.partitions)) {
+        this.partitions = partitions;
+        this.told.changed(this);
+      }
+      this.#become(state === "online" && this.state === "stalled" ? "stalled" : state, this.state === "unknown" ? startedUs : nowUs());
+      if (role !== "producer" && !this.#end) this.#listen();
+    } catch {
+      this.partitions = [];
+      this.#become("offline", this.state === "unknown" ? null : nowUs());
+    }
+  }
+
+  // From the cluster's view of its group: events wait, and nothing is committed.
+  progress(group) {
+    const mine = group?.partitions.filter((each) => this.partitions.includes(each.partition)) ?? [];
+    const text = mine.map((each) => each.committed).join();
+    if (text !== this.#progress?.text || !mine.some((each) => each.lag > 0)) this.#progress = {text, sinceUs: nowUs()};
+    const stalled = nowUs() - this.#progress.sinceUs > STALLED_AFTER_US;
+    if (this.state === "online" && stalled) this.#become("stalled", this.#progress.sinceUs);
+    if (this.state === "stalled" && !stalled) this.#become("online", nowUs());
+  }
+
+  #become(state, sinceUs) {
+    if (state === this.state) return;
+    const before = this.state;
+    Object.assign(this, {state, sinceUs});
+    this.told.changed(this, before);
+  }
+
+  // The stream first, then what was before: what comes twice is known by its key.
+  #listen() {
+    const after = this.#lastId;
+    this.#end = api.stream(this.base, after, {
+      opened: () => {
+        this.connected = true;
+        this.behindSinceUs = null;
+        if (!after) this.#history();
+        this.told.changed(this);
+      },
+      row: (row, id) => {
+        this.#lastId = id;
+        this.told.row(row, this);
+      },
+      lost: () => {
+        this.#end = null;
+        this.connected = false;
+        this.behindSinceUs ??= nowUs();
+        this.told.changed(this);
+        setTimeout(() => this.ask(), 200); // most likely it has ended: say so at once
+      },
+    });
+  }
+
+  async #history() {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      try {
+        const {events} = await api.events(this.base, HISTORY);
+        for (const row of events.toReversed()) this.told.row(row, this);
+        return;
+      } catch {
+        await new Promise((resolve) => { setTimeout(resolve, 500); }); // it is starting
+      }
+    }
+  }
+}

@@ -1,0 +1,24 @@
+"""The folder `venv` with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file is newer.
+
+It has to be readable for old Pythons too, as far as the sentence that refuses them.
+"""
+
+import subprocess
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("Python 3.11 or newer is needed, and this is %d.%d: name one by make PYTHON=/path/to/python3." % sys.version_info[:2])
+try:
+    import ensurepip  # noqa: F401
+except ImportError:
+    sys.exit("This Python can't make a venv, because its module ensurepip is missing: on Debian and Ubuntu, apt install python3-venv.")
+
+print("Installing the packages of requirements-dev.txt into the folder venv, once, about 140 MB to fetch ...", flush=True)
+for command in (
+    [sys.executable, "-m", "venv", "--clear", "venv"],
+    ["venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "requirements-dev.txt"],
+):
+    code = subprocess.call(command)
+    if code:
+        sys.exit(code)
+open("venv/made", "w").close()  # only now: what was interrupted is done again

@@ -1,0 +1,50 @@
+"""Nothing on the topic stops the worker, holds up a partition, or vanishes."""
+
+from collections.abc import Callable
+
+from tests import topics
+from tests.conftest import Kafka
+from tests.worker import Worker, wait_for
+
+StartWorker = Callable[..., Worker]
+BAD = [b"soon", None, b"", b"[1]", b"null", b"\xff\xfe", b'{"a":', b"[" * 3000, b'{"a":"\xff"}', b"x" * 900_000]
+
+
+def test_bad_records_between_good_ones(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Every good one has a row, every bad one is a dead letter, bytes and key untouched, in order, with where it came from and why."""
+    worker = start_worker().ready()
+    topic = names["KAFKA_TOPIC"]
+    bad_keys = [None, b"key", b"\xff\xfe"]
+    written: list[list[topics.Written]] = []
+    for partition in (0, 1):
+        records: list[topics.Written] = []
+        for number in range(300):
+            records.append((b"good-%d-%d" % (partition, number), b'{"id":%d}' % number))
+            records.append((bad_keys[number % 3], BAD[number % (len(BAD) if number < 20 else len(BAD) - 1)]))
+        topics.write(kafka.bootstrap, topic, records, partition)
+        written.append(records)
+
+    wait_for(lambda: sum(topics.committed(kafka.bootstrap, names["CONSUMER_GROUP"], topic).values()) == 1200, "all committed", 60)
+    rows = worker.rows()
+    dead = topics.read(kafka.bootstrap, names["DEAD_LETTER_TOPIC"])
+
+    assert {row["key"] for row in rows} == {f"good-{partition}-{number}" for partition in (0, 1) for number in range(300)}
+    for partition in (0, 1):
+        expected = [(offset, *record) for offset, record in enumerate(written[partition]) if offset % 2]
+        found = [record for record in dead if dict(record.headers)["partition"] == b"%d" % partition]
+        assert [(int(dict(record.headers)["offset"]), record.key, record.value) for record in found] == expected
+    assert all(dict(record.headers)["topic"] == topic.encode() for record in dead)
+    assert all(dict(record.headers)["reason"].startswith(b"The ") for record in dead)
+    assert all(dict(record.headers)["time"].endswith(b"+00:00") for record in dead)
+    assert "Traceback" not in worker.log
+
+
+def test_headers_of_a_dead_letter_are_kept(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """So that it can be sent again as it was."""
+    worker = start_worker(DEAD_LETTER_TOPIC=names["DEAD_LETTER_TOPIC"]).ready()
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"k", b"soon")], headers=[("received_us", b"7"), ("theirs", b"x")])
+
+    [dead] = wait_for(lambda: topics.read(kafka.bootstrap, names["DEAD_LETTER_TOPIC"]), "the dead letter")
+
+    assert dead.headers[:2] == (("received_us", b"7"), ("theirs", b"x"))
+    assert worker.rows() == []

@@ -1,0 +1,125 @@
+"""Brokers that die, starts that can't succeed, and what a client sees of it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from labapp.lab import BROKERS, processes
+from tests import topics
+from tests.conftest import Kafka
+from tests.worker import PATIENCE, Worker, free_port, wait_for
+
+StartWorker = Callable[..., Worker]
+
+
+def refused(worker: Worker) -> str:
+    """The sentence with which a start ended; the log's other lines are the banner."""
+    assert worker.process.wait(30 * PATIENCE) == 1
+    assert "Traceback" not in worker.log
+    return worker.log.strip().splitlines()[-1]
+
+
+def test_a_topic_and_a_changelog_with_other_partition_counts(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Faust would crash-loop and lose the event in hand; the start names both, and both counts."""
+    topics.make(kafka.bootstrap, names["KAFKA_TOPIC"], 3)
+    changelog = f"{names['CONSUMER_GROUP']}-events-changelog"
+    topics.make(kafka.bootstrap, changelog, 2, {"cleanup.policy": "compact"})
+
+    said = refused(start_worker())
+
+    assert said.startswith(f"The topic {names['KAFKA_TOPIC']} has 3 partitions and the table's changelog {changelog} has 2, ")
+
+
+def test_a_changelog_that_would_lose_rows(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """A topic that deletes by age is no changelog."""
+    topics.make(kafka.bootstrap, f"{names['CONSUMER_GROUP']}-events-changelog", 2, {"cleanup.policy": "delete"})
+
+    assert "has cleanup.policy=delete, but it needs compact" in refused(start_worker())
+
+
+def test_an_existing_topic_is_used_as_it_is(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """With its partitions, and with the client's time, which leaves the stage null."""
+    topics.make(kafka.bootstrap, names["KAFKA_TOPIC"], 3, {"message.timestamp.type": "CreateTime"})
+    worker = start_worker().ready()
+
+    sent = [worker.post({"id": number}).json for number in range(20)]
+    rows = wait_for(lambda: len(rows := worker.rows()) == 20 and rows, "all rows")
+
+    assert {answer["stages"]["appended_us"] for answer in sent} == {None}
+    assert {row["stages"]["appended_us"] for row in rows} == {None}
+    assert {row["partition"] for row in rows} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("role", ["all", "producer", "consumer"])
+def test_no_broker(start_worker: StartWorker, role: str) -> None:
+    """One sentence within the time that the setting says."""
+    nobody = f"localhost:{free_port()}"
+
+    said = refused(start_worker(ROLE=role, KAFKA_BOOTSTRAP_SERVERS=nobody, START_TIMEOUT_SECONDS=1))
+
+    assert said == f"No Kafka broker answers at {nobody}: start one, or set KAFKA_BOOTSTRAP_SERVERS to where one is."
+
+
+def test_a_port_in_use(start_worker: StartWorker) -> None:
+    """One sentence that names the port."""
+    first = start_worker(ROLE="producer").ready()
+
+    assert refused(start_worker(ROLE="producer", PORT=first.port)).startswith(f"HTTP can't listen on 127.0.0.1:{first.port} ")
+
+
+def test_the_first_bootstrap_address_is_dead(kafka: Kafka, start_worker: StartWorker) -> None:
+    """The next one is used."""
+    worker = start_worker(KAFKA_BOOTSTRAP_SERVERS=f"localhost:{free_port()},{kafka.bootstrap.split(',')[1]}").ready()
+
+    key = worker.post({"id": 1}).json["key"]
+    wait_for(lambda: worker.get(f"/events/{key}").status == 200, "the row")
+
+
+@pytest.mark.usefixtures("all_brokers_up")
+def test_either_broker_dies_under_load(kafka: Kafka, start_worker: StartWorker) -> None:
+    """kill -9 of one, and of the other once the first is back: every event is acknowledged, has one row, and no POST waits over 10 s."""
+    producer, consumer = start_worker(ROLE="producer").ready(), start_worker(ROLE="consumer").ready()
+    keys, longest = set(), 0.0
+
+    def send(seconds: float) -> None:
+        nonlocal longest
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            began = time.monotonic()
+            answer = producer.post({"id": len(keys)})
+            longest = max(longest, time.monotonic() - began)
+            assert answer.status == 200
+            keys.add(answer.json["key"])
+
+    send(1)
+    for broker in BROKERS:
+        processes.kill(kafka.lab, broker)
+        send(8)  # supervisor starts it again meanwhile
+        processes.start(kafka.lab, broker, lambda text: None)
+        send(2)
+
+    wait_for(lambda: {row["key"] for row in consumer.rows()} == keys, "a row for each event", 40)
+    assert longest < 10 * PATIENCE
+
+
+@pytest.mark.usefixtures("all_brokers_up")
+def test_all_brokers_away(kafka: Kafka, start_worker: StartWorker) -> None:
+    """A POST is answered 503 in time, with Retry-After; readiness tells why; the same key sent again later shows once."""
+    worker = start_worker(PRODUCE_TIMEOUT_SECONDS=2).ready()
+    for broker in BROKERS:
+        processes.stop(kafka.lab, broker)
+
+    began = time.monotonic()
+    answer = worker.post({"id": 1}, key="once")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert time.monotonic() - began < 5 * PATIENCE
+    assert worker.get("/health/live").status == 200
+    ready = worker.get("/health/ready")
+    assert (ready.status, ready.json["reasons"]) == (503, ["No Kafka broker answers."])
+
+    for broker in BROKERS:
+        processes.start(kafka.lab, broker, lambda text: None)
+    wait_for(lambda: worker.post({"id": 1}, key="once").status == 200, "acknowledged", 40)
+    rows = wait_for(lambda: worker.get("/health/ready").status == 200 and worker.rows(), "the row", 40)
+    assert [row["key"] for row in rows] == ["once"]

@@ -1,0 +1,260 @@
+"""Files that say the same thing in two places, and rules about all files."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from labapp.lab import BROKERS, PORTS, kafka
+
+ROOT = Path(__file__).parent.parent
+MODULES = {path.stem: path for path in (ROOT / "labapp").glob("*.py") if not path.stem.startswith("__")}
+
+# An event's way through the files: a module imports only what stands before it. New ones need a place here.
+ORDER = (
+    *("settings", "events", "stages", "web", "metrics", "feed", "cluster", "overview", "batches", "table", "changes", "app"),
+    *("control", "page", "producer", "consumer", "views", "live", "cluster_views", "commands"),
+)
+# Faust loads these; that they can be left out, or loaded in any order, is only so as long as nothing imports them.
+LEAVES = {"producer", "consumer", "live", "cluster_views", "commands"}
+
+# In two halves, so that this file does not have them.
+FORBIDDEN = [a + b for a, b in (("/wo", "rk/"), ("../sha", "red"), ("--index", "-url"), ("--extra-index", "-url"))]
+FORBIDDEN += [a + b for a, b in (("pypi", ".org"), ("pythonhosted", ".org"), ("registry.npmjs", ".org"), ("proxy.golang", ".org"))]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# -- settings
+
+
+def settings() -> dict[str, str]:
+    """Name and default, as text, of each setting of settings.py; of the source, so that this machine's environment has no say."""
+    found = {}
+    for node in ast.parse(read("labapp/settings.py")).body:
+        call = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "config":
+            name, default = (ast.unparse(argument) for argument in call.args[:2])
+            found[ast.literal_eval(name)] = str(eval(default, {"ROLE": "all"}))
+    return found
+
+
+def test_settings_are_found() -> None:
+    """The tests below see the settings that everybody knows."""
+    assert {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_TOPIC", "CONSUMER_GROUP", "PORT", "ROLE"} <= settings().keys()
+    assert settings()["PORT"] == "5000"
+
+
+def test_env_example_has_every_setting_with_its_default() -> None:
+    """.env.example lists each setting, commented out, with the default that it has."""
+    assert dict(re.findall(r"^#([A-Z_]+)=(.*)$", read(".env.example"), re.MULTILINE)) == settings()
+
+
+def test_env_example_changes_nothing_as_it_is() -> None:
+    """Who copies .env.example to .env and edits nothing gets the defaults."""
+    assert [line for line in read(".env.example").splitlines() if line and not line.startswith("#")] == []
+
+
+def test_readme_has_every_setting_with_its_default() -> None:
+    """README.md's table of settings lists each one, and its default."""
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", read("README.md"), re.MULTILINE))
+    known = settings()
+
+    assert rows.keys() >= known.keys(), f"not in the table: {sorted(known.keys() - rows.keys())}"
+    wrong = {name: (rows[name].strip(), default) for name, default in known.items() if default not in rows[name]}
+    assert not wrong, "what the table says, and what is so"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    """Every setting is in settings.py: no other file of the app asks the environment."""
+    asking = [name for name, path in MODULES.items() if re.search(r"\benviron\b|\bgetenv\b|\bdecouple\b", path.read_text())]
+
+    assert asking == ["settings"]
+
+
+def test_app_json_names_settings_only() -> None:
+    """What app.json offers to be set is a setting, with its default where it gives one."""
+    offered = json.loads(read("app.json"))["env"]
+
+    assert offered.keys() <= settings().keys()
+    assert {name: e["value"] for name, e in offered.items() if "value" in e}.items() <= settings().items()
+
+
+# -- platforms
+
+
+def procfile() -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in read("Procfile").splitlines())
+
+
+def test_procfile_types() -> None:
+    """The process types that platforms are told to start, each worker reachable by the others."""
+    worker = "faust -A labapp.app worker -l info"
+
+    assert procfile() == {
+        "web": f"{worker} --web-port $PORT --web-bind 0.0.0.0",
+        "producer": f"ROLE=producer {worker} --web-bind 0.0.0.0",
+        "consumer": f"ROLE=consumer {worker} --web-bind 0.0.0.0",
+        "release": "faust -A labapp.app release",
+    }
+
+
+def test_app_json_names_process_types_only() -> None:
+    """What app.json says about a process type is about one of the Procfile's."""
+    manifest = json.loads(read("app.json"))
+
+    assert manifest["formation"].keys() <= procfile().keys()
+    assert manifest["healthchecks"].keys() <= procfile().keys()
+
+
+def test_one_python_version() -> None:
+    """Image and platform run the same Python, one that the project supports."""
+    version = read(".python-version").strip()
+
+    assert re.search(r"^FROM python:(.+)-slim$", read("Dockerfile"), re.MULTILINE).group(1) == version
+    assert tuple(map(int, version.split("."))) >= (3, 11)
+
+
+# -- packages
+
+
+def pins(name: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", read(name), re.MULTILINE))
+
+
+def wanted(requirements: list[str]) -> set[str]:
+    return {re.match(r"[A-Za-z0-9._-]+", one).group().lower() for one in requirements}
+
+
+def test_requirements_are_the_projects() -> None:
+    """Each requirement of pyproject.toml is pinned: the app's in requirements.txt, those of lab and tests in the other file alone."""
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    app, dev = pins("requirements.txt"), pins("requirements-dev.txt")
+    extra = set().union(*map(wanted, project["optional-dependencies"].values()))
+
+    assert wanted(project["dependencies"]) <= app.keys()
+    assert not extra & app.keys()
+    assert extra <= dev.keys()
+    assert app.items() <= dev.items(), "run: make requirements"
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_every_pin_has_hashes(name: str) -> None:
+    """Nothing can be installed but what was looked at."""
+    pinned = re.split(r"\n(?=[a-z])", read(name))[1:]
+
+    assert len(pinned) == len(pins(name))
+    assert [one.splitlines()[0] for one in pinned if "--hash=sha256:" not in one] == []
+
+
+# -- compose
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load(read("docker-compose.yml"))
+
+
+def test_compose_kafka_has_the_labs_settings() -> None:
+    """The brokers in containers behave as the local ones: same version, same settings, same ids."""
+    services = compose()["services"]
+
+    for name, node_id in kafka.NODE_IDS.items():
+        environment = {key: str(value) for key, value in services[name]["environment"].items()}
+        assert services[name]["image"] == f"apache/kafka:{kafka.VERSION}"
+        assert environment["CLUSTER_ID"] == kafka.CLUSTER_ID
+        assert environment["KAFKA_NODE_ID"] == str(node_id)
+        assert {variable(key): value for key, value in kafka.SETTINGS.items()}.items() <= environment.items()
+
+
+def variable(setting: str) -> str:
+    """The environment variable that the image turns into a broker's setting."""
+    return "KAFKA_" + setting.upper().replace("-", "___").replace("_", "__").replace(".", "_")
+
+
+def test_compose_has_the_labs_processes_on_its_ports() -> None:
+    """What a README, a script or the page says about ports is true in containers too; all of them on loopback."""
+    services = compose()["services"]
+    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+
+    assert published.pop("kafka-ui") == ["127.0.0.1:8080:8080"]
+    assert published == {name: [f"127.0.0.1:{port}:{port}"] for name, port in PORTS.items() if name != "controller"}
+    for name in BROKERS:
+        assert services[name]["environment"]["KAFKA_ADVERTISED_LISTENERS"].endswith(f"OUTSIDE://localhost:{PORTS[name]}")
+
+
+def test_compose_names_versions() -> None:
+    """The same file starts the same programs next year."""
+    for name, service in compose()["services"].items():
+        assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+
+
+def test_compose_file_is_accepted() -> None:
+    """docker-compose takes the file as it is."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+            break
+    else:
+        pytest.fail("Neither `docker compose` nor `docker-compose` is here: on Debian, apt install docker-compose (no engine is needed).")
+    checked = subprocess.run([*command, "-f", "docker-compose.yml", "config", "--quiet"], cwd=ROOT, capture_output=True, text=True)
+
+    assert checked.returncode == 0, checked.stderr
+
+
+# -- all files
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of labapp that a file imports, in the form `app` or `lab.kafka`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [node.module] if node.module != "labapp" else [f"labapp.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("labapp.") for name in names if name.startswith("labapp."))
+
+
+def test_modules_import_only_what_stands_before_them() -> None:
+    """Who reads the files in the order of an event's way meets nothing unknown."""
+    assert set(MODULES) <= set(ORDER), "a new module needs a place in ORDER"
+
+    for name, path in MODULES.items():
+        for other in imported(path):
+            assert other in ORDER[: ORDER.index(name)], f"{name}.py imports {other}"
+            assert other not in LEAVES, f"{name}.py imports {other}"
+
+
+def test_lab_and_app_are_apart() -> None:
+    """The app runs without the lab, and the lab knows no more of the app than its settings."""
+    for path in (ROOT / "labapp" / "lab").glob("*.py"):
+        for other in imported(path):
+            assert other.split(".")[0] in ("lab", "settings"), f"lab/{path.name} imports {other}"
+
+
+def test_forbidden_words() -> None:
+    """No file names a place that only its author's machine has, or where packages come from: that is for each machine to say."""
+    git = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert git.returncode == 0, git.stderr
+    found = [
+        f"{name}: {word}"
+        for name in git.stdout.split("\0")
+        if (path := ROOT / name).is_file()
+        for word in FORBIDDEN
+        if word.encode() in path.read_bytes()
+    ]
+
+    assert found == []
