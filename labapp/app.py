@@ -2,8 +2,10 @@
 
 import ipaddress
 import logging
+import os
 import socket
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,9 @@ from labapp import cluster, settings, web
 from labapp.batches import BatchSchema, BatchTransport
 from labapp.events import BODY_BYTES_MAX
 from labapp.table import BatchTable
+
+# sysexits.h: how a worker ends that could not go on, to be started again.
+EX_SOFTWARE = 70
 
 TABLE = "events"
 CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
@@ -50,7 +55,21 @@ async def declare() -> dict[str, int]:
 
 
 class Worker(faust.Worker):
-    """Checks what it needs before it starts, so that a wrong setting ends it with a sentence and not with a traceback."""
+    """Checks what it needs before it starts, so that a wrong setting ends it with a sentence and not with a traceback.
+
+    And ends in time: with Kafka away Faust's stop waits for it.
+    """
+
+    def _schedule_shutdown(self, signal: Any) -> None:
+        cut_short = threading.Timer(settings.STOP_TIMEOUT_SECONDS, self._cut_short)
+        cut_short.daemon = True
+        cut_short.start()
+        super()._schedule_shutdown(signal)
+
+    def _cut_short(self) -> None:
+        self.log.warning("The stop took over %g s and is cut short; nothing is lost.", settings.STOP_TIMEOUT_SECONDS)
+        logging.shutdown()
+        os._exit(EX_SOFTWARE)
 
     def execute_from_commandline(self) -> Any:
         conf = self.app.conf
@@ -64,6 +83,8 @@ class Worker(faust.Worker):
             raise SystemExit(f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free one.") from None
         try:
             self.loop.run_until_complete(declare())
+            if settings.CONSUMES:
+                self.loop.run_until_complete(cluster.check_group(settings.CONSUMER_GROUP, self.app.assignor.name))  # type: ignore[attr-defined]
         except cluster.Unsuitable as exc:
             raise SystemExit(f"{exc}.") from None
         super().execute_from_commandline()

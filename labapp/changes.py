@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from labapp import settings
+from labapp.dead_letters import DeadLetter
 from labapp.events import Record, Unusable, delivered_again, offset_of, row_of
 from labapp.table import Rows
 
 log = logging.getLogger(__name__)
-
-DeadLetter = tuple[Record, str]
 
 
 @dataclass

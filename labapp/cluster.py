@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -27,15 +28,21 @@ class Topic:
     needs: dict[str, str] = field(default_factory=dict)
 
 
+def connection() -> dict[str, Any]:
+    """How any aiokafka client of our own reaches the cluster."""
+    return {
+        "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+        "request_timeout_ms": int(settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 1000),
+        "metadata_max_age_ms": 3000,
+    }
+
+
 @asynccontextmanager
 async def admin_client() -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected client. Raises Unsuitable where no broker answers within START_TIMEOUT_SECONDS."""
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while True:
-        client = AIOKafkaAdminClient(
-            bootstrap_servers=settings.KAFKA_BOOTSTRAP_SERVERS,
-            request_timeout_ms=int(settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 1000),
-        )
+        client = AIOKafkaAdminClient(**connection())
         try:
             await client.start()
             break
@@ -58,6 +65,23 @@ async def declare(topics: list[Topic]) -> dict[str, int]:
         partitions = await _partitions(client, topics)
         await _check_configs(client, topics)
         return partitions
+
+
+async def check_group(name: str, protocol: str) -> None:
+    """Raises Unsuitable if the group's members agree on another protocol, for then nobody else can join it."""
+    async with admin_client() as client:
+        deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+        while True:
+            try:
+                [response] = await client.describe_consumer_groups([name])
+                break
+            except KafkaError as exc:  # a new cluster has no coordinator until it is asked for one
+                if not exc.retriable or asyncio.get_running_loop().time() > deadline:
+                    raise Unsuitable(f"The group {name} can't be looked at ({type(exc).__name__})") from None
+                await asyncio.sleep(0.2)
+        _, _, state, protocol_type, used, *_ = response.groups[0]
+        if state == "Stable" and (protocol_type != "consumer" or used != protocol):
+            raise Unsuitable(f"The group {name} is in use by another program (assignment protocol {used!r}): choose another CONSUMER_GROUP")
 
 
 async def _make_missing(client: AIOKafkaAdminClient, topics: list[Topic]) -> None:

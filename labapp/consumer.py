@@ -8,23 +8,19 @@ Faust acks what an agent fails on, and so loses it (faust/streams.py).
 import asyncio
 import logging
 import os
-from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from faust.types import TP
 
 from labapp import feed, settings
-from labapp.app import app, events, kafka_producer, source
+from labapp.app import EX_SOFTWARE, app, events, kafka_producer, source
 from labapp.batches import Batch
-from labapp.changes import Changes, DeadLetter, changes_of
+from labapp.changes import Changes, changes_of
+from labapp.dead_letters import bury
 from labapp.events import now_us, offset_of
-from labapp.table import Rows, send
+from labapp.table import Rows
 
 log = logging.getLogger(__name__)
-
-# sysexits.h: an internal error; to be started again.
-EX_SOFTWARE = 70
 
 
 @app.agent(source)
@@ -46,7 +42,7 @@ async def record_or_exit(batch: Batch) -> None:
             while True:
                 try:
                     changes = changes or changes_of(batch, rows, consumed_us)
-                    await send_dead_letters(changes.dead_letters)
+                    await bury(kafka_producer(), changes.dead_letters)
                     changes.dead_letters.clear()
                     if changes.rows:
                         await events.put(partition, changes.rows)
@@ -76,27 +72,6 @@ async def record_or_exit(batch: Batch) -> None:
     for value in changes.fresh:
         feed.add(value, consumed_us)
     feed.tell()
-
-
-async def send_dead_letters(dead_letters: list[DeadLetter]) -> None:
-    """Returns once the brokers have acknowledged them. Bytes and key untouched; the same partition, so that the order is kept."""
-    if not dead_letters:
-        return
-    producer = kafka_producer()
-    partition = dead_letters[0][0].partition % len(await producer.partitions_for(settings.DEAD_LETTER_TOPIC))
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    messages = []
-    for record, reason in dead_letters:
-        origin = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "time": now, "reason": reason}
-        messages.append((record.key, record.value, [*record.headers, *((name, str(value).encode()) for name, value in origin.items())]))
-    await send(producer, TP(settings.DEAD_LETTER_TOPIC, partition), messages)
-    log.warning(
-        "%s dead letters sent to %s, the last of offset %s: %s",
-        len(dead_letters),
-        settings.DEAD_LETTER_TOPIC,
-        dead_letters[-1][0].offset,
-        dead_letters[-1][1],
-    )
 
 
 @events.on_recover

@@ -15,20 +15,13 @@ from labapp import settings
 from labapp.app import app
 from labapp.web import Refused, json_response
 
-NAMES = ["consumer", "second-consumer", "fan-out", "broker-1", "broker-2"]
+CONSUMERS = ["consumer", "second-consumer", "fan-out"]  # the lab names their addresses in this order (the setting CONSUMERS)
+NAMES = [*CONSUMERS, "broker-1", "broker-2"]
 ACTIONS = ["stop", "start", "kill"]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 TIMEOUT_SECONDS = 60
 
 _one_at_a_time = asyncio.Lock()
-
-
-@app.page("/lab")
-class Lab(View):
-    async def get(self, request: Request) -> Response:
-        """What runs: the lab's own list."""
-        ensure_lab()
-        return Response(body=await lab("status", "--json"), content_type="application/json")
 
 
 @app.page("/lab/{action}/{name}")
@@ -66,9 +59,14 @@ def ensure_own_page(request: Request) -> None:
 async def lab(*arguments: str) -> bytes:
     """Runs one command of the lab and returns what it printed. Raises Refused with what went wrong."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "labapp.lab", *arguments,
+        sys.executable,
+        "-m",
+        "labapp.lab",
+        *arguments,
         env=settings.LAB_ENVIRONMENT,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -14,6 +14,7 @@ from faust.web import View
 from labapp import feed, settings, stages
 from labapp.app import app, events
 from labapp.events import now_us, offset_of
+from labapp.health import restored, stalled
 from labapp.table import Rows
 from labapp.views import LIMIT_MAX, ensure_restored, newest_first
 from labapp.web import Refused, json_response
@@ -34,19 +35,17 @@ class Status(View):
     """For the page, which asks each worker every second: no question to Kafka, and the clock, by which it measures its own."""
 
     async def get(self, request: Request) -> Response:
-        ready = not settings.CONSUMES or restored()
-        return json_response({
-            "role": settings.ROLE,
-            "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
-            "state": "online" if ready else "starting",
-            "partitions": sorted(events.owned) if settings.CONSUMES and ready else [],
-            "started_us": _started_us,
-            "now_us": now_us(),
-        })
-
-
-def restored() -> bool:
-    return bool(app.tables.actives_ready) and not app.rebalancing
+        ready = restored()
+        return json_response(
+            {
+                "role": settings.ROLE,
+                "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
+                "state": "starting" if not ready else "stalled" if stalled() else "online",
+                "partitions": sorted(events.owned) if settings.CONSUMES and ready else [],
+                "started_us": _started_us,
+                "now_us": now_us(),
+            }
+        )
 
 
 @app.page("/stages")
@@ -156,6 +155,7 @@ class Place:
                 self.following[partition] = offset_of(row) + 1
                 # Line breaks can only stand between the tokens of JSON that was posted so.
                 line = row.replace(b"\n", b" ").replace(b"\r", b" ")
-                messages.append(b"id: %s%d:%d%s\ndata: %s\n\n" % (before.encode(), partition, self.following[partition], after.encode(), line))
+                messages.append(
+                    b"id: %s%d:%d%s\ndata: %s\n\n" % (before.encode(), partition, self.following[partition], after.encode(), line)
+                )
         return b"".join(messages)
-

@@ -198,9 +198,7 @@ class Observer:
         for partition in sorted(topic["partitions"], key=lambda p: p["partition"]):
             first, following = offsets.get(TopicPartition(name, partition["partition"]), (None, None))
             leader = partition["leader"] if partition["leader"] >= 0 else None
-            partitions.append(
-                Partition(partition["partition"], leader, partition["replicas"], sorted(partition["isr"]), first, following)
-            )
+            partitions.append(Partition(partition["partition"], leader, partition["replicas"], sorted(partition["isr"]), first, following))
         return Topic(name, self._compacted.get(name, False), partitions)
 
     async def _groups(self, admin: AIOKafkaAdminClient, nodes: list[int]) -> dict[int, list[str] | None]:

@@ -1,5 +1,6 @@
 """The page in the browser: its files, as they are, and what it needs to know at the start."""
 
+from itertools import zip_longest
 from pathlib import Path
 
 from aiohttp.web import FileResponse, Request, Response, StreamResponse
@@ -20,14 +21,16 @@ TYPES = {
     "": "text/plain; charset=utf-8",
 }
 # Nothing from elsewhere, and no script or style in the page itself; nobody may put it into a frame.
-CONTENT_SECURITY_POLICY = "; ".join([
-    "default-src 'self'",
-    " ".join(["connect-src 'self'", *settings.CONSUMERS]),
-    "object-src 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-])
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        " ".join(["connect-src 'self'", *settings.CONSUMERS]),
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
 HEADERS = {
     "Cache-Control": "no-cache",  # asks each time, and is answered 304 by its ETag
     "X-Content-Type-Options": "nosniff",
@@ -58,13 +61,16 @@ class Page(View):
     """What the page can't know by itself."""
 
     async def get(self, request: Request) -> Response:
-        return json_response({
-            "topic": settings.KAFKA_TOPIC,
-            "dead_letter_topic": settings.DEAD_LETTER_TOPIC,
-            "group": settings.CONSUMER_GROUP,
-            "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-            "stages": STAGES,
-            "here_too": settings.CONSUMES,  # whether the page's own address consumes as well
-            "consumers": settings.CONSUMERS,
-            "experiments": control.NAMES if settings.LAB_CONTROL else [],
-        })
+        names = control.CONSUMERS[: len(settings.CONSUMERS)] if settings.LAB_CONTROL else []
+        return json_response(
+            {
+                "topic": settings.KAFKA_TOPIC,
+                "dead_letter_topic": settings.DEAD_LETTER_TOPIC,
+                "group": settings.CONSUMER_GROUP,
+                "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+                "stages": STAGES,
+                "here_too": settings.CONSUMES,  # whether the page's own address consumes as well
+                "consumers": [{"url": url, "name": name} for url, name in zip_longest(settings.CONSUMERS, names)],
+                "experiments": control.NAMES if settings.LAB_CONTROL else [],
+            }
+        )

@@ -129,6 +129,9 @@ RECORD_TIMEOUT_SECONDS: float = config("RECORD_TIMEOUT_SECONDS", 30, seconds(1, 
 # After so long without a heartbeat a worker's partitions go to others. Brokers allow 6 s at the least by default.
 KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6, seconds(1, 300))
 
+# How long a clean stop may take; then the worker ends at once. Platforms give 5 to 30 s.
+STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 600))
+
 # -- HTTP
 
 # The address that HTTP listens on; `faust worker --web-bind` beats it.

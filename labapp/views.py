@@ -10,20 +10,18 @@ from urllib.parse import quote
 import orjson
 from aiohttp import ClientError, ClientTimeout
 from aiohttp.web import Request, Response
-from aiokafka.errors import KafkaError
-from faust.exceptions import NotReady
 from faust.web import View
 from yarl import URL
 
 from labapp import settings
-from labapp.app import app, events, kafka_producer
+from labapp.app import app, events
 from labapp.events import offset_of
+from labapp.health import reasons_not_ready, restored
 from labapp.table import Rows
 from labapp.web import Refused, json_response
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1000
-BROKERS_TIMEOUT_SECONDS = 2
 OTHER_WORKER_TIMEOUT_SECONDS = 3
 
 
@@ -46,20 +44,6 @@ class Ready(View):
     async def get(self, request: Request) -> Response:
         reasons = await reasons_not_ready()
         return json_response({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
-
-
-async def reasons_not_ready() -> list[str]:
-    reasons = []
-    try:
-        async with asyncio.timeout(BROKERS_TIMEOUT_SECONDS):
-            await kafka_producer().client.fetch_all_metadata()
-    except NotReady:
-        reasons.append("The producer has not connected to Kafka yet.")
-    except (KafkaError, TimeoutError, OSError):
-        reasons.append("No Kafka broker answers.")
-    if settings.CONSUMES and not app.tables.actives_ready:
-        reasons.append("The partitions are being assigned, or the table is being restored.")
-    return reasons
 
 
 @app.page("/events")
@@ -88,7 +72,7 @@ class Event(View):
 def ensure_restored() -> None:
     if not settings.CONSUMES:
         raise Refused(404, "This worker only produces (ROLE=producer): ask a consumer for events.")
-    if not app.tables.actives_ready:
+    if not restored():
         raise Refused(503, "The partitions are being assigned, or the table is being restored.", retry_after_seconds=1)
 
 

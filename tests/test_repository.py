@@ -20,7 +20,22 @@ MODULES = {path.stem: path for path in (ROOT / "labapp").glob("*.py") if not pat
 
 # An event's way through the files: a module imports only what stands before it. New ones need a place here.
 ORDER = (
-    *("settings", "events", "stages", "web", "metrics", "feed", "cluster", "overview", "batches", "table", "changes", "app"),
+    *(
+        "settings",
+        "events",
+        "stages",
+        "web",
+        "metrics",
+        "feed",
+        "cluster",
+        "overview",
+        "batches",
+        "table",
+        "dead_letters",
+        "changes",
+        "app",
+        "health",
+    ),
     *("control", "page", "producer", "consumer", "views", "live", "cluster_views", "commands"),
 )
 # Faust loads these; that they can be left out, or loaded in any order, is only so as long as nothing imports them.

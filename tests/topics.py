@@ -1,10 +1,13 @@
 """Topics read and written by plain aiokafka, as any other program would."""
 
 import asyncio
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 Written = tuple[bytes | None, bytes | None]  # key, value
 
@@ -24,10 +27,10 @@ async def _write(bootstrap: str, topic: str, records: list[Written], partition: 
             return
         batch = producer.create_batch()
         for key, value in records:
-            if batch.append(key=key, value=value, timestamp=None) is None:
+            if batch.append(key=key, value=value, timestamp=None, headers=headers or []) is None:
                 await (await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-                batch.append(key=key, value=value, timestamp=None)
+                batch.append(key=key, value=value, timestamp=None, headers=headers or [])
         await (await producer.send_batch(batch, topic, partition=partition))
 
 
@@ -79,5 +82,43 @@ async def _make(bootstrap: str, topic: str, partitions: int, config: dict[str, s
         assert not any(code for _, code, *_ in response.topic_errors), response
         while (await client.describe_topics([topic]))[0]["error_code"]:
             await asyncio.sleep(0.05)
+    finally:
+        await client.close()
+
+
+@contextmanager
+def member_of(bootstrap: str, group: str, topic: str) -> Iterator[None]:
+    """A plain consumer is a member of the group meanwhile."""
+    loop = asyncio.new_event_loop()
+
+    async def join() -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, group_id=group)
+        await consumer.start()
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=100)
+        return consumer
+
+    consumer = loop.run_until_complete(join())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(consumer.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def configure(bootstrap: str, topic: str, config: dict[str, str]) -> None:
+    """Sets settings of a topic; all others get their default."""
+    asyncio.run(_configure(bootstrap, topic, config))
+
+
+async def _configure(bootstrap: str, topic: str, config: dict[str, str]) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
     finally:
         await client.close()

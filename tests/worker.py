@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -124,3 +125,30 @@ class Worker:
         if self.process.poll() is None:
             self.kill()
         self._log.close()
+
+
+class Sender:
+    """Posts events one after the other, in the background; `acknowledged` has the keys that were answered 200."""
+
+    def __init__(self, producer: Worker) -> None:
+        self.producer, self.acknowledged, self._stopped = producer, [], threading.Event()
+        self._thread = threading.Thread(target=self._send)
+        self._thread.start()
+
+    def _send(self) -> None:
+        number = 0
+        while not self._stopped.is_set():
+            try:
+                answer = self.producer.post({"id": (number := number + 1)})
+            except (OSError, http.client.HTTPException):  # the worker is gone
+                continue
+            if answer.status == 200:
+                self.acknowledged.append(answer.json["key"])
+
+    def wait_for(self, count: int) -> None:
+        wait_for(lambda: len(self.acknowledged) >= count, f"{count} events acknowledged")
+
+    def stop(self) -> set[str]:
+        self._stopped.set()
+        self._thread.join()
+        return set(self.acknowledged)

@@ -31,7 +31,6 @@ export const page = () => ask("/page");
 export const cluster = () => ask("/cluster");
 export const records = (topic, partition, limit) => ask(`/records?${query({topic, partition, limit})}`);
 export const deadLetters = (limit) => ask(`/dead-letters?${query({limit})}`);
-export const lab = () => ask("/lab", {}, 10);
 export const experiment = (action, name) => ask(`/lab/${action}/${name}`, json({}), 70);
 
 export function send(key, event) {

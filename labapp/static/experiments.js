@@ -8,7 +8,6 @@ const LINES = 5;
 
 export class Experiments {
   busy = false;
-  names = new Map(); // port → the lab's name of what listens there
   #log; #proof = null;
 
   constructor(log) {
@@ -31,17 +30,10 @@ export class Experiments {
       outcome.className = "problem-text";
     }
     this.busy = false;
-    await this.learnNames();
   }
 
   // Until the next experiment the newest line tells the proof as it is.
   proof(line) {
     if (this.#proof) setText(this.#proof, line);
-  }
-
-  async learnNames() {
-    try {
-      this.names = new Map((await api.lab()).map((process) => [String(process.port), process.name]));
-    } catch { /* names from the addresses do as well */ }
   }
 }

@@ -93,16 +93,19 @@ export class List {
         this.#rows.delete(event);
       }
     }
+    let place = this.#body.firstChild; // in the page they stand in the order in which they are seen
     for (const [event, index] of shown) {
       let row = this.#rows.get(event);
       if (!row) {
         row = this.#newRow(event);
         this.#rows.set(event, row);
-        this.#body.append(row.element);
         this.#fill(row, event);
       } else if (refresh) {
         this.#fill(row, event);
       }
+      if (place === this.#detail && place) place = place.nextSibling;
+      if (row.element === place) place = place.nextSibling;
+      else this.#body.insertBefore(row.element, place);
       row.element.style.top = `${this.#top(index)}px`;
       row.element.setAttribute("aria-rowindex", String(index + 2));
     }
@@ -170,6 +173,8 @@ export class List {
       this.#detail = element("div", {role: "row", class: "detail"}, element("div", {role: "cell", "aria-label": "The opened event"}));
       this.#body.append(this.#detail);
     }
+    const row = this.#rows.get(this.#open)?.element;
+    if (row && row.nextSibling !== this.#detail) row.after(this.#detail);
     const state = this.#look.stateOf(this.#open);
     // Once recorded it changes no more, and is left alone: what is opened or marked in it stays so.
     if (made || (refresh && this.#detail.dataset.state !== state)) {

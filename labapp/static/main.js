@@ -68,12 +68,11 @@ async function start() {
   if (remembered.sent) store.restore(remembered.sent);
   outbox = new Outbox(store, clock, {changed: paint, problem});
   const told = {changed: workerChanged, row: (row, worker) => { store.row(row, worker.group); paint(); }};
-  producer = new Worker("", "producer", {...told, clock: (...times) => clock.sample(...times)});
-  const others = page.consumers.map((base) => new Worker(base, "consumer", told));
+  producer = new Worker("", null, {...told, clock: (...times) => clock.sample(...times)});
+  const others = page.consumers.map(({url, name}) => new Worker(url, name, told));
   consumers = page.here_too ? [producer, ...others] : others;
   watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint});
 
-  if (page.experiments.length) await experiments.learnNames();
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
   every(CHART_MS, paintCharts);
@@ -101,8 +100,7 @@ function workerChanged(worker, before) {
 }
 
 function nameOf(worker) {
-  const known = experiments.names.get(worker.port);
-  if (known) return known;
+  if (worker.name) return worker.name;
   if (worker === producer) return page.here_too ? "this worker" : "producer";
   return worker.group && worker.group !== page.group ? "fan-out" : "consumer";
 }

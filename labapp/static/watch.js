@@ -58,7 +58,6 @@ export class Watch {
     }
     const ours = this.group(this.#page.group);
     for (const {partition, committed} of ours?.partitions ?? []) if (committed !== null) this.#store.committed[partition] = committed;
-    for (const worker of this.#consumers) if (worker.group) worker.progress(this.group(worker.group));
     await Promise.all([...this.#findWaiting(ours), this.#findMissing()]);
     this.#changed();
   }

@@ -3,7 +3,6 @@
 import * as api from "./api.js";
 import {nowUs} from "./time.js";
 
-const STALLED_AFTER_US = 5e6;
 const HISTORY = 1000;
 
 export class Worker {
@@ -19,7 +18,6 @@ export class Worker {
   #lastId = null;
   #end = null;
   #asking = null;
-  #progress = null; // {text, sinceUs}: what it had committed, unchanged since
 
   // told: {changed(worker), row(row, worker), clock(asked, received, answered, had)}
   constructor(base, name, told) {
@@ -43,22 +41,12 @@ export class Worker {
         this.partitions = partitions;
         this.told.changed(this);
       }
-      this.#become(state === "online" && this.state === "stalled" ? "stalled" : state, this.state === "unknown" ? startedUs : nowUs());
+      this.#become(state, this.state === "unknown" ? startedUs : nowUs());
       if (role !== "producer" && !this.#end) this.#listen();
     } catch {
       this.partitions = [];
       this.#become("offline", this.state === "unknown" ? null : nowUs());
     }
-  }
-
-  // From the cluster's view of its group: events wait, and nothing is committed.
-  progress(group) {
-    const mine = group?.partitions.filter((each) => this.partitions.includes(each.partition)) ?? [];
-    const text = mine.map((each) => each.committed).join();
-    if (text !== this.#progress?.text || !mine.some((each) => each.lag > 0)) this.#progress = {text, sinceUs: nowUs()};
-    const stalled = nowUs() - this.#progress.sinceUs > STALLED_AFTER_US;
-    if (this.state === "online" && stalled) this.#become("stalled", this.#progress.sinceUs);
-    if (this.state === "stalled" && !stalled) this.#become("online", nowUs());
   }
 
   #become(state, sinceUs) {

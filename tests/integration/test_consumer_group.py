@@ -1,13 +1,12 @@
 """What a group of workers does together: stop and start, split and hand over, nothing lost and nothing twice."""
 
 import signal
-import threading
 import time
 from collections.abc import Callable
 
 from tests import topics
 from tests.conftest import Kafka
-from tests.worker import PATIENCE, Worker, wait_for
+from tests.worker import PATIENCE, Sender, Worker, wait_for
 
 StartWorker = Callable[..., Worker]
 
@@ -16,30 +15,6 @@ def rows_of(worker: Worker) -> dict[str, dict]:
     rows = worker.rows()
     assert len({row["key"] for row in rows}) == len(rows)
     return {row["key"]: row for row in rows}
-
-
-class Sender:
-    """Posts events one after the other, in the background; `acknowledged` has the keys that were answered 200."""
-
-    def __init__(self, producer: Worker) -> None:
-        self.producer, self.acknowledged, self._stopped = producer, [], threading.Event()
-        self._thread = threading.Thread(target=self._send)
-        self._thread.start()
-
-    def _send(self) -> None:
-        number = 0
-        while not self._stopped.is_set():
-            answer = self.producer.post({"id": (number := number + 1)})
-            if answer.status == 200:
-                self.acknowledged.append(answer.json["key"])
-
-    def wait_for(self, count: int) -> None:
-        wait_for(lambda: len(self.acknowledged) >= count, f"{count} events acknowledged")
-
-    def stop(self) -> set[str]:
-        self._stopped.set()
-        self._thread.join()
-        return set(self.acknowledged)
 
 
 def test_stop_the_consumer_send_four_start_it_again(start_worker: StartWorker) -> None:

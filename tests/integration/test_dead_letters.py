@@ -1,6 +1,10 @@
 """Nothing on the topic stops the worker, holds up a partition, or vanishes."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests import topics
 from tests.conftest import Kafka
@@ -48,3 +52,38 @@ def test_headers_of_a_dead_letter_are_kept(kafka: Kafka, names: dict[str, str], 
 
     assert dead.headers[:2] == (("received_us", b"7"), ("theirs", b"x"))
     assert worker.rows() == []
+
+
+def resend(kafka: Kafka, names: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "labapp", "resend", *arguments],
+        env={**os.environ, **names, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap},
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_dead_letters_are_sent_again(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Chosen ones, as they were, into the partition they came from; what can't be done is said and nothing sent."""
+    start_worker().ready()
+    topic, dlq = names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"]
+    topics.write(kafka.bootstrap, topic, [(None, b"first"), (b"k", None), (None, None)], 1, [("theirs", b"x")])
+    wait_for(lambda: len(topics.read(kafka.bootstrap, dlq)) == 3, "three dead letters")
+
+    assert "would be sent again: 1:0, 1:1, 1:2." in resend(kafka, names, "--all", "--dry-run").stdout
+    unknown = resend(kafka, names, "--place", "1:0", "--place", "0:9")
+    assert (unknown.returncode, unknown.stderr) == (1, f"There is no dead letter at 0:9 of {dlq}.\n")
+    assert resend(kafka, names).returncode == 1
+    assert len(topics.read(kafka.bootstrap, topic)) == 3
+
+    done = resend(kafka, names, "--place", "1:0", "--place", "1:2")
+
+    assert (done.returncode, done.stdout) == (0, "2 dead letters sent again: 1:0, 1:2.\n")
+    again = topics.read(kafka.bootstrap, topic)[3:]
+    assert [(r.partition, r.key, r.value, r.headers) for r in again] == [
+        (1, None, b"first", (("theirs", b"x"),)),
+        (1, None, None, (("theirs", b"x"),)),
+    ]
+    wait_for(lambda: len(topics.read(kafka.bootstrap, dlq)) == 5, "dead letters once more")

@@ -8,7 +8,7 @@ import pytest
 from labapp.lab import BROKERS, processes
 from tests import topics
 from tests.conftest import Kafka
-from tests.worker import PATIENCE, Worker, free_port, wait_for
+from tests.worker import PATIENCE, Sender, Worker, free_port, wait_for
 
 StartWorker = Callable[..., Worker]
 
@@ -123,3 +123,55 @@ def test_all_brokers_away(kafka: Kafka, start_worker: StartWorker) -> None:
     wait_for(lambda: worker.post({"id": 1}, key="once").status == 200, "acknowledged", 40)
     rows = wait_for(lambda: worker.get("/health/ready").status == 200 and worker.rows(), "the row", 40)
     assert [row["key"] for row in rows] == ["once"]
+
+
+def test_a_group_in_use_by_another_program(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Kafka would refuse the join for ever; the start says so."""
+    topics.make(kafka.bootstrap, names["KAFKA_TOPIC"], 2)
+    with topics.member_of(kafka.bootstrap, names["CONSUMER_GROUP"], names["KAFKA_TOPIC"]):
+        said = refused(start_worker(ROLE="consumer"))
+
+    assert said.startswith(f"The group {names['CONSUMER_GROUP']} is in use by another program ")
+
+
+def test_a_stop_under_load(start_worker: StartWorker) -> None:
+    """SIGTERM with posts on many connections: exit code 0 in under 5 s, and what was acknowledged has a row afterwards."""
+    worker = start_worker().ready()
+    senders = [Sender(worker) for _ in range(8)]
+    wait_for(lambda: sum(len(sender.acknowledged) for sender in senders) > 500, "500 events acknowledged")
+    began = time.monotonic()
+    code = worker.stop()
+    took = time.monotonic() - began
+    keys = set().union(*(sender.stop() for sender in senders))
+
+    assert (code, took < 5 * PATIENCE) == (0, True), f"{code} after {took:.1f} s\n{worker.log}"
+    assert "Traceback" not in worker.log
+    worker = start_worker().ready()
+    wait_for(lambda: {row["key"] for row in worker.rows()} >= keys, "a row for each acknowledged event")
+
+
+@pytest.mark.usefixtures("all_brokers_up")
+def test_a_stop_without_kafka(kafka: Kafka, start_worker: StartWorker) -> None:
+    """It ends in time all the same."""
+    worker = start_worker(STOP_TIMEOUT_SECONDS=3).ready()
+    for broker in BROKERS:
+        processes.stop(kafka.lab, broker)
+    began = time.monotonic()
+    worker.stop()
+
+    assert time.monotonic() - began < 5 * PATIENCE
+
+
+def test_stalled_is_not_ready(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Events wait and none is recorded: readiness says which partition, and is ready again when it moves."""
+    worker = start_worker(RECORD_TIMEOUT_SECONDS=120).ready()
+    changelog = f"{names['CONSUMER_GROUP']}-events-changelog"
+    topics.configure(kafka.bootstrap, changelog, {"cleanup.policy": "compact", "max.message.bytes": "10"})  # takes nothing any more
+    partition = worker.post({"id": 1}, key="held").json["partition"]
+
+    reasons = wait_for(lambda: worker.get("/health/ready").json["reasons"], "stalled", 30)
+    assert reasons == [f"Partition {partition} is stalled: 1 events wait, and none has been recorded for 10 s."]
+
+    topics.configure(kafka.bootstrap, changelog, {"cleanup.policy": "compact"})
+    wait_for(lambda: worker.get("/health/ready").status == 200, "ready again")
+    assert [row["key"] for row in worker.rows()] == ["held"]
