@@ -113,7 +113,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         committed = dict(zip(tps, await asyncio.gather(*map(consumer.committed, tps)), strict=True))
         uncommitted = [tp for tp in tps if committed[tp] is None and self._position(tp) != 0]
         first = await consumer.beginning_offsets(uncommitted) if uncommitted else {}
-        positions = {tp: first.get(tp, committed[tp] or 0) for tp in tps}
+        still = consumer.assignment()  # a rebalance may have begun while the brokers were asked
+        positions = {tp: first.get(tp, committed[tp] or 0) for tp in tps if tp in still}
         for tp, offset in positions.items():
             if self._position(tp) != offset:  # else what aiokafka has fetched already is kept
                 consumer.seek(tp, offset)
@@ -123,8 +124,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return committed
 
     def _position(self, tp: TP) -> int | None:
-        state = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment.state_value(tp)
-        return state.position if state.has_valid_position else None
+        assignment = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment
+        state = assignment.state_value(tp) if assignment is not None else None
+        return state.position if state is not None and state.has_valid_position else None
 
 
 class BatchConsumer(driver.Consumer):

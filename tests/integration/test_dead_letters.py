@@ -12,6 +12,7 @@ from tests.worker import Worker, wait_for
 
 StartWorker = Callable[..., Worker]
 BAD = [b"soon", None, b"", b"[1]", b"null", b"\xff\xfe", b'{"a":', b"[" * 3000, b'{"a":"\xff"}', b"x" * 900_000]
+EACH = 5000  # good ones, and bad ones, of each partition
 
 
 def test_bad_records_between_good_ones(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
@@ -22,17 +23,17 @@ def test_bad_records_between_good_ones(kafka: Kafka, names: dict[str, str], star
     written: list[list[topics.Written]] = []
     for partition in (0, 1):
         records: list[topics.Written] = []
-        for number in range(300):
+        for number in range(EACH):
             records.append((b"good-%d-%d" % (partition, number), b'{"id":%d}' % number))
             records.append((bad_keys[number % 3], BAD[number % (len(BAD) if number < 20 else len(BAD) - 1)]))
         topics.write(kafka.bootstrap, topic, records, partition)
         written.append(records)
 
-    wait_for(lambda: sum(topics.committed(kafka.bootstrap, names["CONSUMER_GROUP"], topic).values()) == 1200, "all committed", 60)
+    wait_for(lambda: sum(topics.committed(kafka.bootstrap, names["CONSUMER_GROUP"], topic).values()) == 4 * EACH, "all committed", 60)
     rows = worker.rows()
     dead = topics.read(kafka.bootstrap, names["DEAD_LETTER_TOPIC"])
 
-    assert {row["key"] for row in rows} == {f"good-{partition}-{number}" for partition in (0, 1) for number in range(300)}
+    assert {row["key"] for row in rows} == {f"good-{partition}-{number}" for partition in (0, 1) for number in range(EACH)}
     for partition in (0, 1):
         expected = [(offset, *record) for offset, record in enumerate(written[partition]) if offset % 2]
         found = [record for record in dead if dict(record.headers)["partition"] == b"%d" % partition]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
@@ -142,9 +142,22 @@ def test_pages_of_events(start_worker: StartWorker) -> None:
 
 
 @pytest.fixture(scope="module")
-def producer(kafka: Kafka) -> Worker:
+def producer(kafka: Kafka) -> Iterator[Worker]:
     worker = Worker(KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap, ROLE="producer", KAFKA_TOPIC="refusals", DEAD_LETTER_TOPIC="refusals-dlq",
                     PRODUCER_TOPICS="other-topic").ready()  # fmt: skip
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="module")
+def consumer(kafka: Kafka, producer: Worker) -> Iterator[Worker]:
+    worker = Worker(
+        KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap,
+        ROLE="consumer",
+        KAFKA_TOPIC="refusals",
+        CONSUMER_GROUP="refusals",
+        DEAD_LETTER_TOPIC="refusals-dlq",
+    ).ready()
     yield worker
     worker.close()
 
@@ -191,12 +204,12 @@ def test_other_refusals_are_json_too(producer: Worker, method: str, path: str, s
     assert (answer.status, list(answer.json)) == (status, ["error"])
 
 
-def test_bad_queries(start_worker: StartWorker) -> None:
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "limit=99999999999999999999", "before=x", "before=", "before=1:2;3"])
+def test_bad_queries(consumer: Worker, query: str) -> None:
     """400 and a sentence."""
-    worker = start_worker(ROLE="consumer").ready()
-    for query in ("limit=0", "limit=1001", "limit=x", "limit=99999999999999999999", "before=x", "before=", "before=1:2;3"):
-        answer = worker.get(f"/events?{query}")
-        assert (answer.status, list(answer.json)) == (400, ["error"]), query
+    answer = consumer.get(f"/events?{query}")
+
+    assert (answer.status, list(answer.json)) == (400, ["error"])
 
 
 def test_another_topic_if_it_is_allowed(kafka: Kafka, producer: Worker) -> None:
@@ -210,7 +223,7 @@ def test_another_topic_if_it_is_allowed(kafka: Kafka, producer: Worker) -> None:
 @pytest.mark.parametrize(("origin", "allowed"), [
     ("http://localhost:3000", True), ("http://localhost:5000", True), ("http://localhost:3001", False), ("https://example.org", False),
 ])  # fmt: skip
-def test_origins(producer: Worker, origin: str, allowed: bool) -> None:
+def test_origins(producer: Worker, consumer: Worker, origin: str, allowed: bool) -> None:
     """A page of an allowed origin may call, from another it may not."""
     preflight = {
         "Origin": origin,
@@ -226,3 +239,5 @@ def test_origins(producer: Worker, origin: str, allowed: bool) -> None:
         == answer.headers.get("Access-Control-Allow-Origin")
         == (origin if allowed else None)
     )
+    for path in ("/", "/ping", "/events", "/health/ready"):
+        assert consumer.get(path, Origin=origin).headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)

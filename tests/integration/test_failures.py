@@ -106,7 +106,7 @@ def test_either_broker_dies_under_load(kafka: Kafka, start_worker: StartWorker) 
 @pytest.mark.usefixtures("all_brokers_up")
 def test_all_brokers_away(kafka: Kafka, start_worker: StartWorker) -> None:
     """A POST is answered 503 in time, with Retry-After; readiness tells why; the same key sent again later shows once."""
-    worker = start_worker(PRODUCE_TIMEOUT_SECONDS=2).ready()
+    worker = start_worker(PRODUCE_TIMEOUT_SECONDS=2, POSTS_UNDER_WAY=2).ready()
     for broker in BROKERS:
         processes.stop(kafka.lab, broker)
 
@@ -114,6 +114,11 @@ def test_all_brokers_away(kafka: Kafka, start_worker: StartWorker) -> None:
     answer = worker.post({"id": 1}, key="once")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert time.monotonic() - began < 5 * PATIENCE
+    senders = [Sender(worker) for _ in range(3)]  # two wait for Kafka, which is all that this worker takes
+    full = wait_for(lambda: (answer := worker.post({"id": 2})).json["error"].startswith("2 posts are under way") and answer, "full")
+    assert (full.status, full.headers["Retry-After"]) == (503, "1")
+    for sender in senders:
+        sender.stop()
     assert worker.get("/health/live").status == 200
     ready = worker.get("/health/ready")
     assert (ready.status, ready.json["reasons"]) == (503, ["No Kafka broker answers."])
