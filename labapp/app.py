@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from faust.exceptions import AlreadyConfiguredWarning
 from yarl import URL
 
-from labapp import cluster, settings, web
+from labapp import cluster, logs, security, settings, web
 from labapp.batches import BatchSchema, BatchTransport
 from labapp.events import BODY_BYTES_MAX
 from labapp.table import BatchTable
@@ -27,13 +27,23 @@ EX_SOFTWARE = 70
 TABLE = "events"
 CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
 
+_PRODUCING = {"Write"} if settings.PRODUCES else set()
+_CONSUMING = {"Read"} if settings.CONSUMES else set()
+_APPENDED = {"message.timestamp.type": "LogAppendTime"}
+
 TOPICS = [
+    cluster.Topic(settings.KAFKA_TOPIC, settings.KAFKA_PARTITIONS, _APPENDED, operations=_PRODUCING | _CONSUMING),
     *(
-        cluster.Topic(name, settings.KAFKA_PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
-        for name in dict.fromkeys([settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS])
+        cluster.Topic(name, settings.KAFKA_PARTITIONS, _APPENDED, operations=_PRODUCING)
+        for name in dict.fromkeys(settings.PRODUCER_TOPICS)
+        if name != settings.KAFKA_TOPIC
     ),
-    # A record that a topic took has to fit here with our headers.
-    cluster.Topic(settings.DEAD_LETTER_TOPIC, settings.KAFKA_PARTITIONS, {"max.message.bytes": "2097152"}),
+    cluster.Topic(
+        settings.DEAD_LETTER_TOPIC,
+        settings.KAFKA_PARTITIONS,
+        {"max.message.bytes": "2097152"},  # a record that a topic took has to fit here with our headers
+        operations={"Write"} if settings.CONSUMES else set(),
+    ),
 ]
 
 
@@ -44,14 +54,23 @@ async def declare() -> dict[str, int]:
     """
     found = await cluster.declare(TOPICS)
     if settings.CONSUMES:
-        partitions = found[settings.KAFKA_TOPIC]
-        found |= await cluster.declare([cluster.Topic(CHANGELOG, partitions, {"cleanup.policy": "compact"}, {"cleanup.policy": "compact"})])
-        if found[CHANGELOG] != partitions:
-            raise cluster.Unsuitable(
-                f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions and the table's changelog {CHANGELOG} has "
-                f"{found[CHANGELOG]}, but they must be as many: use another CONSUMER_GROUP, or delete the changelog"
-            )
+        found |= await cluster.declare([changelog(found[settings.KAFKA_TOPIC])])
+        ensure_as_many(found[settings.KAFKA_TOPIC], found[CHANGELOG])
     return found
+
+
+def changelog(partitions: int) -> cluster.Topic:
+    compacted = {"cleanup.policy": "compact"}
+    return cluster.Topic(CHANGELOG, partitions, compacted, compacted, {"Read", "Write"})
+
+
+def ensure_as_many(partitions: int, of_changelog: int) -> None:
+    """Raises cluster.Unsuitable unless the table's changelog has as many partitions as the topic."""
+    if of_changelog != partitions:
+        raise cluster.Unsuitable(
+            f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions and the table's changelog {CHANGELOG} has "
+            f"{of_changelog}, but they must be as many: use another CONSUMER_GROUP, or delete the changelog"
+        )
 
 
 class Worker(faust.Worker):
@@ -59,6 +78,9 @@ class Worker(faust.Worker):
 
     And ends in time: with Kafka away Faust's stop waits for it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **logs.for_worker(kwargs))
 
     def _schedule_shutdown(self, signal: Any) -> None:
         cut_short = threading.Timer(settings.STOP_TIMEOUT_SECONDS, self._cut_short)
@@ -80,13 +102,15 @@ class Worker(faust.Worker):
             with socket.create_server((conf.web_bind, conf.web_port)):
                 pass
         except OSError as exc:
-            raise SystemExit(f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free one.") from None
+            raise settings.cant_start(
+                f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free one."
+            ) from None
         try:
             self.loop.run_until_complete(declare())
             if settings.CONSUMES:
                 self.loop.run_until_complete(cluster.check_group(settings.CONSUMER_GROUP, self.app.assignor.name))  # type: ignore[attr-defined]
         except cluster.Unsuitable as exc:
-            raise SystemExit(f"{exc}.") from None
+            raise settings.cant_start(f"{exc}.") from None
         super().execute_from_commandline()
 
 
@@ -97,21 +121,11 @@ def _reachable_name(bound: str) -> str:
         return bound
 
 
-def _logging_config() -> dict[str, Any]:
-    """Faust clears the root's handlers, so this is complete."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "text"}},
-        "root": {"handlers": ["stderr"], "level": "INFO"},
-    }
-
-
 _millis = 1000
 app = faust.App(
     settings.CONSUMER_GROUP,
     broker=[f"kafka://{server}" for server in settings.KAFKA_BOOTSTRAP_SERVERS],
+    broker_credentials=security.credentials(),
     # `/` is producer.py's in every role; what loads the modules has a random order (faust/app/base.py, discover).
     autodiscover=[
         "labapp.producer",
@@ -120,6 +134,8 @@ app = faust.App(
         "labapp.cluster_views",
         "labapp.page",
         "labapp.control",
+        "labapp.scrape",
+        "labapp.described",
         "labapp.commands",
         *(["labapp.consumer"] if settings.CONSUMES else []),
     ],
@@ -129,7 +145,7 @@ app = faust.App(
     Worker=Worker,
     Schema=BatchSchema,
     Table=BatchTable,
-    logging_config=_logging_config(),
+    logging_config=logs.config(),
     worker_redirect_stdouts=False,
     # Kafka
     broker_client_id="labapp",
@@ -153,18 +169,21 @@ app = faust.App(
     # HTTP
     web_bind=settings.WEB_BIND,
     web_port=settings.PORT,
-    web_application_options={"middlewares": [web.errors_as_json], "client_max_size": BODY_BYTES_MAX},
+    web_application_options={"middlewares": [web.errors_as_json, web.token_checked], "client_max_size": BODY_BYTES_MAX},
     web_cors_options={
         origin: ResourceOptions(allow_headers="*", allow_methods="*", expose_headers="*") for origin in settings.CORS_ORIGINS
     },
 )
 app.transport = BatchTransport(app.conf.broker_consumer, app)
 app.producer_only = not settings.CONSUMES
+app.web._runner = web.runner(app.web.web_app)  # type: ignore[attr-defined]  # Faust passes no time-outs to it
 
 source = app.topic(settings.KAFKA_TOPIC, internal=True)
 events = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage."))
 
-# Before the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we say.
+logs.take_over()
+# Before the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we say. At debug level
+# aiokafka.conn has all that is sent, a password too.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 for _noisy in ("aiokafka.conn", "aiokafka.cluster"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)

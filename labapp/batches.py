@@ -246,3 +246,6 @@ class BatchConsumer(driver.Consumer):
 
 class BatchTransport(driver.Transport):
     Consumer = BatchConsumer
+
+    async def _create_topic(self, *args: Any, **kwargs: Any) -> None:
+        """All topics are made and checked before the worker starts. Faust would ask again, which may be forbidden, and end on that."""

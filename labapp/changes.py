@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from labapp import settings
+from labapp import logs, settings
 from labapp.dead_letters import DeadLetter
 from labapp.events import Record, Unusable, delivered_again, offset_of, row_of
 from labapp.table import Rows
@@ -112,7 +112,7 @@ def _decoded(batch: list[Record], consumed_us: int, dead_letters: list[DeadLette
         except Unusable as exc:
             dead_letters.append((record, str(exc)))
         except Exception as exc:  # a defect of ours must not hold up the partition
-            log.exception("Partition %s, offset %s can't be recorded", record.partition, record.offset)
+            log.exception("Partition %s, offset %s can't be recorded", record.partition, record.offset, extra=logs.about(record.headers))
             dead_letters.append((record, f"The consumer failed on it: {exc!r}"))
         else:
             yield record, key, row

@@ -8,7 +8,7 @@ from aiohttp.web import Request, Response
 from aiokafka import ConsumerRecord
 from faust.web import View
 
-from labapp import settings
+from labapp import settings, shapes
 from labapp.app import CHANGELOG, TOPICS, app
 from labapp.overview import Away, Observer
 from labapp.web import Refused, json_response
@@ -26,7 +26,7 @@ async def _close(_: web.Application) -> None:
     await observer.close()
 
 
-app.web.web_app.on_shutdown.append(_close)
+app.web.web_app.on_shutdown.append(_close)  # type: ignore[attr-defined]
 
 
 @app.page("/cluster")
@@ -91,7 +91,7 @@ def _no_broker() -> Refused:
     return Refused(503, "No Kafka broker answers.", retry_after_seconds=1)
 
 
-def as_text(record: ConsumerRecord) -> dict[str, Any]:
+def as_text(record: ConsumerRecord) -> shapes.Record:
     """A record for people: its bytes as text, shortened, and how many they are."""
     return {
         "topic": record.topic,

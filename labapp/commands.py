@@ -1,14 +1,16 @@
 """Commands beside `worker`, each ending with one sentence and exit code 1 where it can't do its work."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any, ClassVar, NoReturn
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import CommitFailedError
 from faust.cli.base import AppCommand, option
 
 from labapp import cluster, dead_letters, settings
-from labapp.app import declare
+from labapp.app import CHANGELOG, TOPICS, app, changelog, declare, ensure_as_many
 
 
 class Command(AppCommand):
@@ -20,11 +22,11 @@ class Command(AppCommand):
         try:
             asyncio.run(self.work(**self.kwargs))
         except cluster.Unsuitable as exc:
-            raise SystemExit(f"{exc}.") from None
+            raise settings.cant_start(f"{exc}.") from None
         raise SystemExit(0)
 
-    def work(self, **options: Any) -> Coroutine[Any, Any, None]:
-        raise NotImplementedError
+    # Takes the options. A SystemExit it raises ends the program with that.
+    work: Callable[..., Coroutine[Any, Any, None]]
 
 
 class release(Command):  # the class's name is the command's
@@ -35,10 +37,114 @@ class release(Command):  # the class's name is the command's
             self.say(f"{topic}: {partitions} partitions")
 
 
+class check(Command):
+    """Say whether a worker with these settings would start, without making or changing anything."""
+
+    async def work(self) -> None:
+        wrong = False
+        async with cluster.admin_client() as client:
+            brokers = (await client.describe_cluster())["brokers"]
+            self.say(f"Connected to {', '.join('{host}:{port}'.format(**broker) for broker in brokers)}.")
+            found: dict[str, int | None] = {}
+            for topic in [*TOPICS, *([changelog(settings.KAFKA_PARTITIONS)] if settings.CONSUMES else [])]:
+                try:
+                    found[topic.name] = await cluster.look_at(client, topic)
+                    partitions = found[topic.name]
+                    state = "is missing, and a worker makes it" if partitions is None else f"is there, with {partitions} partitions"
+                    self.say(f"The topic {topic.name} {state}.")
+                except cluster.Unsuitable as exc:
+                    wrong = True
+                    self.say(f"{exc}.")
+        try:
+            if (partitions := found.get(settings.KAFKA_TOPIC)) and (of_changelog := found.get(CHANGELOG)):
+                ensure_as_many(partitions, of_changelog)
+            if settings.CONSUMES:
+                await cluster.check_group(settings.CONSUMER_GROUP, app.assignor.name)  # type: ignore[attr-defined]
+                self.say(f"The group {settings.CONSUMER_GROUP} can be joined.")
+        except cluster.Unsuitable as exc:
+            wrong = True
+            self.say(f"{exc}.")
+        if wrong:
+            raise SystemExit("A worker would not start.")
+        self.say("A worker would start.")
+
+
+class rewind(Command):
+    """Move the offsets from which the group goes on, in all partitions of the topic, while no worker of the group runs."""
+
+    options: ClassVar = [  # type: ignore[misc]  # Faust has it as one of the instance, and sets none
+        option("--to", required=True, metavar="PLACE", help="beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z."),
+        option("--dry-run", is_flag=True, help="Only say what would come again."),
+    ]
+
+    async def work(self, to: str, dry_run: bool) -> None:
+        place = place_of(to)
+        again = skipped = 0
+        async with cluster.admin_client() as client:
+            await cluster.ensure_no_members(client, settings.CONSUMER_GROUP)
+            committed = await client.list_consumer_group_offsets(settings.CONSUMER_GROUP)
+            # It uses the group's name without joining, so that it may commit as long as nobody has.
+            async with AIOKafkaConsumer(**cluster.connection(), group_id=settings.CONSUMER_GROUP, enable_auto_commit=False) as consumer:
+                known = await consumer._client.fetch_all_metadata()
+                tps = [
+                    TopicPartition(settings.KAFKA_TOPIC, number)
+                    for number in sorted(known.partitions_for_topic(settings.KAFKA_TOPIC) or ())
+                ]
+                if not tps:
+                    raise cluster.Unsuitable(f"There is no topic {settings.KAFKA_TOPIC}")
+                consumer.assign(tps)
+                consumer.pause(*tps)
+                first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+                targets = await offsets_at(consumer, place, first, end)
+                for tp in tps:
+                    now = max(committed[tp].offset if tp in committed else -1, first[tp])
+                    again, skipped = again + max(0, now - targets[tp]), skipped + max(0, targets[tp] - now)
+                    self.say(f"{tp.topic} {tp.partition}: from {now} to {targets[tp]}")
+                if not dry_run:
+                    try:
+                        await consumer.commit(targets)
+                    except CommitFailedError:
+                        raise cluster.Unsuitable(
+                            f"A worker of the group {settings.CONSUMER_GROUP} has just started: nothing is changed"
+                        ) from None
+        said = f"{again} events {'would come' if dry_run else 'come'} again"
+        if skipped:
+            said += f", {skipped} {'would be' if dry_run else 'are'} skipped"
+        self.say(f"{said}.")
+
+
+Offsets = dict[TopicPartition, int]
+
+
+def place_of(text: str) -> str | int | datetime:
+    """Where to rewind to, as a command's user says it. Raises SystemExit."""
+    if text in ("beginning", "end"):
+        return text
+    if text.isdecimal():
+        return int(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise SystemExit(f"--to {text!r} can't be used: it is beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.") from None
+
+
+async def offsets_at(consumer: AIOKafkaConsumer, place: str | int | datetime, first: Offsets, end: Offsets) -> Offsets:
+    """The offset of each partition at that place, within what there is."""
+    match place:
+        case "beginning":
+            return first
+        case int():
+            return {tp: min(max(place, first[tp]), end[tp]) for tp in first}
+        case datetime():
+            found = await consumer.offsets_for_times(dict.fromkeys(first, int(place.timestamp() * 1000)))
+            return {tp: found[tp].offset if found[tp] else end[tp] for tp in first}
+    return end
+
+
 class resend(Command):
     """Send dead letters again, to the topic and partition they came from: those chosen by their place in the dead-letter topic, or all."""
 
-    options: ClassVar = [
+    options: ClassVar = [  # type: ignore[misc]  # Faust has it as one of the instance, and sets none
         option("--place", "places", multiple=True, metavar="PARTITION:OFFSET", help="One of them; may be given several times."),
         option("--all", "every", is_flag=True, help="All of them."),
         option("--dry-run", is_flag=True, help="Only say what would be sent."),

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from labapp import feed, settings
+from labapp import feed, metrics, settings
 from labapp.app import EX_SOFTWARE, app, events, kafka_producer, source
 from labapp.batches import Batch
 from labapp.changes import Changes, changes_of
@@ -36,6 +36,7 @@ async def record_or_exit(batch: Batch) -> None:
     consumed_us = now_us()
     partition, rows = batch[0].partition, events.owned.get(batch[0].partition, Rows())
     changes: Changes | None = None
+    dead = 0
     try:
         # Both brokers away raise nothing, they only take no message: hence one time-out around everything.
         async with asyncio.timeout(settings.RECORD_TIMEOUT_SECONDS):
@@ -43,6 +44,7 @@ async def record_or_exit(batch: Batch) -> None:
                 try:
                     changes = changes or changes_of(batch, rows, consumed_us)
                     await bury(kafka_producer(), changes.dead_letters)
+                    dead += len(changes.dead_letters)
                     changes.dead_letters.clear()
                     if changes.rows:
                         await events.put(partition, changes.rows)
@@ -67,6 +69,7 @@ async def record_or_exit(batch: Batch) -> None:
         )
         logging.shutdown()
         os._exit(EX_SOFTWARE)  # SystemExit raised in an agent hangs a Faust worker
+    metrics.count_batch(batch, changes.rows, len(changes.fresh), dead)
     if changes.reorder:
         rows.sort(by=offset_of)
     for value in changes.fresh:

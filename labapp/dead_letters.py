@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from faust.types import TP
 
-from labapp import settings
+from labapp import logs, settings
 from labapp.events import Record
 from labapp.table import send
 
@@ -32,7 +32,14 @@ async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter]) -> No
         messages.append((record.key, record.value, headers))
     await send(producer, TP(settings.DEAD_LETTER_TOPIC, partition), messages)
     last, reason = dead_letters[-1]
-    log.warning("%s dead letters sent to %s, the last of offset %s: %s", len(messages), settings.DEAD_LETTER_TOPIC, last.offset, reason)
+    log.warning(
+        "%s dead letters sent to %s, the last of offset %s: %s",
+        len(messages),
+        settings.DEAD_LETTER_TOPIC,
+        last.offset,
+        reason,
+        extra=logs.about(last.headers),
+    )
 
 
 async def read(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:

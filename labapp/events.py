@@ -11,6 +11,7 @@ Times are whole microseconds since the epoch.
 
 import re
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ _DAY_US = 24 * _HOUR_US
 _LOG_APPEND_TIME = 1
 _WORKSHOP_TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2}):(\d{1,3})", re.ASCII)
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Unusable(ValueError):
@@ -94,11 +96,36 @@ def with_field(json_object: bytes, name: str, text: str) -> bytes:
     return b'%s%s"%s":"%s"}' % (head, comma, name.encode(), text.encode())
 
 
-def record_headers(received_us: int, produced_us: int) -> list[tuple[str, bytes]]:
-    return [("received_us", b"%d" % received_us), ("produced_us", b"%d" % produced_us)]
+def traceparent_of(sent: list[str]) -> str | None:
+    """The request's `traceparent` (W3C Trace Context), if it was sent once and is valid. None is ever made up."""
+    return sent[0] if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]) else None
+
+
+def traceparent_in(headers: Iterable[tuple[str, bytes]]) -> str | None:
+    """The same of a record's headers."""
+    return traceparent_of([text.decode(errors="replace") for name, text in headers if name == "traceparent" and text])
+
+
+def record_headers(received_us: int, produced_us: int, traceparent: str | None = None) -> list[tuple[str, bytes]]:
+    headers = [("received_us", b"%d" % received_us), ("produced_us", b"%d" % produced_us)]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers
 
 
 # -- from a record to a row
+
+
+# Put together as text: orjson.dumps takes longer, and what it returns keeps hold of a kilobyte, in a table of many rows. The value
+# is as it came, since reading and writing it would change numbers beyond 64 bits.
+_ROW = (
+    b'{"key":%s,"topic":%s,"partition":%d,"offset":%d,"deliveries":1,"value":%s,'
+    b'"stages":{"clicked_us":%s,"received_us":%s,"produced_us":%s,"appended_us":%s,"consumed_us":%d}}'
+)
+
+
+def _json(number: int | None) -> bytes:
+    return b"null" if number is None else b"%d" % number
 
 
 def row_of(record: Record, consumed_us: int) -> tuple[str, bytes]:
@@ -119,24 +146,19 @@ def row_of(record: Record, consumed_us: int) -> tuple[str, bytes]:
         elif name == "produced_us":
             produced_us = _stamp(text)
     appended_us = record.timestamp * 1000 if record.timestamp_type == _LOG_APPEND_TIME else None
-    key = _row_key(record)
-    row = orjson.dumps(
-        {
-            "key": key,
-            "topic": record.topic,
-            "partition": record.partition,
-            "offset": record.offset,
-            "deliveries": 1,
-            # As it came, not as it was read: reading and writing would change numbers beyond 64 bits.
-            "value": orjson.Fragment(value),
-            "stages": {
-                "clicked_us": clicked_us(event.get("clicked"), received_us or appended_us or consumed_us),
-                "received_us": received_us,
-                "produced_us": produced_us,
-                "appended_us": appended_us,
-                "consumed_us": consumed_us,
-            },
-        }
+    key = row_key(record)
+    clicked = clicked_us(event.get("clicked"), received_us or appended_us or consumed_us)
+    row = _ROW % (
+        orjson.dumps(key),
+        orjson.dumps(record.topic),
+        record.partition,
+        record.offset,
+        value,
+        _json(clicked),
+        _json(received_us),
+        _json(produced_us),
+        _json(appended_us),
+        consumed_us,
     )
     if (size := len(key) + len(row)) > ROW_BYTES_MAX:
         raise Unusable(f"Key and row would have {size} bytes, more than {ROW_BYTES_MAX}")
@@ -159,7 +181,7 @@ def offset_of(row: bytes) -> int:
     return int(row.partition(b',"offset":')[2].partition(b",")[0])
 
 
-def _row_key(record: Record) -> str:
+def row_key(record: Record) -> str:
     """The record's key, else `topic-partition-offset`: records of others may have no key, or one that is no text."""
     if record.key:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted, NotReady
@@ -22,16 +23,31 @@ def restored() -> bool:
     return not settings.CONSUMES or (bool(app.tables.actives_ready) and not app.rebalancing)
 
 
+@dataclass(frozen=True)
+class Progress:
+    partition: int
+    waiting: int  # events
+    standing_seconds: float  # since an offset was committed, or nothing waited
+
+
+def progress() -> list[Progress]:
+    """Of each source partition that this worker owns now."""
+    now, waiting = time.monotonic(), _waiting()
+    for gone in _progress.keys() - {partition for partition, _, _ in waiting}:
+        del _progress[gone]  # when it comes back, it has not stood still meanwhile
+    for partition, committed, count in waiting:
+        if not count or partition not in _progress or _progress[partition][0] != committed:
+            _progress[partition] = (committed, now)
+    return [Progress(partition, count, now - _progress[partition][1]) for partition, _, count in waiting]
+
+
 def stalled() -> list[str]:
     """One sentence for each partition in which events wait and none has been committed for STALLED_SECONDS."""
-    now, sentences = time.monotonic(), []
-    for partition, committed, waiting in _waiting():
-        if not waiting or _progress.get(partition, (-1, now))[0] != committed:
-            _progress[partition] = (committed, now)
-        elif now - _progress[partition][1] > STALLED_SECONDS:
-            what = f"{waiting} events wait, and none has been recorded for {STALLED_SECONDS} s"
-            sentences.append(f"Partition {partition} is stalled: {what}.")
-    return sentences
+    return [
+        f"Partition {one.partition} is stalled: {one.waiting} events wait, and none has been recorded for {STALLED_SECONDS} s."
+        for one in progress()
+        if one.standing_seconds > STALLED_SECONDS
+    ]
 
 
 def _waiting() -> list[tuple[int, int, int]]:
@@ -53,7 +69,7 @@ def _waiting() -> list[tuple[int, int, int]]:
 async def watch() -> None:
     """Looks every second, so that it is known since when a partition stands still."""
     while True:
-        stalled()
+        progress()
         await asyncio.sleep(1)
 
 

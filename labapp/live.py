@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice, takewhile
 
@@ -11,7 +12,7 @@ from aiohttp.web import Request, Response
 from aiohttp_sse import EventSourceResponse, sse_response
 from faust.web import View
 
-from labapp import feed, settings, stages
+from labapp import feed, settings, shapes, stages
 from labapp.app import app, events
 from labapp.events import now_us, offset_of
 from labapp.health import restored, stalled
@@ -37,14 +38,16 @@ class Status(View):
     async def get(self, request: Request) -> Response:
         ready = restored()
         return json_response(
-            {
-                "role": settings.ROLE,
-                "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
-                "state": "starting" if not ready else "stalled" if stalled() else "online",
-                "partitions": sorted(events.owned) if settings.CONSUMES and ready else [],
-                "started_us": _started_us,
-                "now_us": now_us(),
-            }
+            shapes.Status(
+                {
+                    "role": settings.ROLE,
+                    "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
+                    "state": "starting" if not ready else "stalled" if stalled() else "online",
+                    "partitions": sorted(events.owned) if settings.CONSUMES and ready else [],
+                    "started_us": _started_us,
+                    "now_us": now_us(),
+                }
+            )
         )
 
 
@@ -106,7 +109,8 @@ async def _end_streams(_: web.Application) -> None:
     feed.tell()
 
 
-app.web.web_app.on_shutdown.append(_end_streams)  # aiohttp would wait for them for a minute
+# aiohttp would wait for them for a minute.
+app.web.web_app.on_shutdown.append(_end_streams)  # type: ignore[attr-defined]
 
 
 class Place:
@@ -147,15 +151,17 @@ class Place:
         """The next rows as messages, at most ROWS_A_WRITE of a partition, and moves on behind them."""
         messages = []
         for partition in sorted(partitions.keys() & self.following.keys()):
-            first = self.following[partition]
-            newest_first = takewhile(lambda row, first=first: offset_of(row) >= first, reversed(partitions[partition].values()))
-            newer = list(newest_first)[::-1]
             before, _, after = str(Place(self.since_us, {**self.following, partition: -1})).partition(f"{partition}:-1")
-            for row in islice(newer, ROWS_A_WRITE):
+            for row in islice(_newer(partitions[partition], self.following[partition]), ROWS_A_WRITE):
                 self.following[partition] = offset_of(row) + 1
                 # Line breaks can only stand between the tokens of JSON that was posted so.
                 line = row.replace(b"\n", b" ").replace(b"\r", b" ")
-                messages.append(
-                    b"id: %s%d:%d%s\ndata: %s\n\n" % (before.encode(), partition, self.following[partition], after.encode(), line)
-                )
+                place = f"{before}{partition}:{self.following[partition]}{after}".encode()
+                messages.append(b"id: %s\ndata: %s\n\n" % (place, line))
         return b"".join(messages)
+
+
+def _newer(rows: Rows, first: int) -> Iterator[bytes]:
+    """The rows from the offset `first` on, oldest first."""
+    newest_first = takewhile(lambda row: offset_of(row) >= first, reversed(rows.values()))
+    return reversed(list(newest_first))

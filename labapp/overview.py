@@ -17,7 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
-from labapp import settings
+from labapp import security, settings
 
 KEPT_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.5
@@ -144,6 +144,7 @@ class Observer:
             "client_id": "labapp-overview",
             "request_timeout_ms": 2000,
             "metadata_max_age_ms": 3000,  # see app.py
+            **security.client_arguments(),
         }
         self._admin = AIOKafkaAdminClient(**options)
         self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100)
@@ -177,15 +178,10 @@ class Observer:
         )
         online = {node for node, answer in groups.items() if answer is not None}
         replicas = {node for topic in described for partition in topic["partitions"] for node in partition["replicas"]}
-        brokers = [
-            Broker(
-                node,
-                *self._addresses.get(node, (None, None)),
-                state="online" if node in online else "away",
-                controller=node == cluster["controller_id"],
-            )
-            for node in sorted(nodes.keys() | replicas)
-        ]
+        brokers = []
+        for node in sorted(nodes.keys() | replicas):
+            host, port = self._addresses.get(node, (None, None))
+            brokers.append(Broker(node, host, port, "online" if node in online else "away", node == cluster["controller_id"]))
         topics = [self._topic(topic, offsets) for topic in sorted(described, key=lambda t: self.topics.index(t["topic"]))]
         names = {group for answer in groups.values() for group in answer or []}
         source = next((topic for topic in topics if topic.name == self.topics[0]), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp.web import FileResponse, Request, Response, StreamResponse
 from faust.web import View
 
-from labapp import control, settings
+from labapp import control, settings, shapes
 from labapp.app import app
 from labapp.events import STAGES
 from labapp.web import Refused, json_response
@@ -63,14 +63,16 @@ class Page(View):
     async def get(self, request: Request) -> Response:
         names = control.CONSUMERS[: len(settings.CONSUMERS)] if settings.LAB_CONTROL else []
         return json_response(
-            {
-                "topic": settings.KAFKA_TOPIC,
-                "dead_letter_topic": settings.DEAD_LETTER_TOPIC,
-                "group": settings.CONSUMER_GROUP,
-                "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-                "stages": STAGES,
-                "here_too": settings.CONSUMES,  # whether the page's own address consumes as well
-                "consumers": [{"url": url, "name": name} for url, name in zip_longest(settings.CONSUMERS, names)],
-                "experiments": control.NAMES if settings.LAB_CONTROL else [],
-            }
+            shapes.Facts(
+                {
+                    "topic": settings.KAFKA_TOPIC,
+                    "dead_letter_topic": settings.DEAD_LETTER_TOPIC,
+                    "group": settings.CONSUMER_GROUP,
+                    "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+                    "stages": list(STAGES),
+                    "here_too": settings.CONSUMES,  # whether the page's own address consumes as well
+                    "consumers": [{"url": url, "name": name} for url, name in zip_longest(settings.CONSUMERS, names)],
+                    "experiments": control.NAMES if settings.LAB_CONTROL else [],
+                }
+            )
         )

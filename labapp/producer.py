@@ -1,17 +1,21 @@
 """The view of `/`: `post` stamps *received*, sends the record, stamps *produced* and answers once all in-sync replicas have it."""
 
 import asyncio
+import logging
 
-from aiohttp.web import Request, Response, StreamResponse
+from aiohttp.web import HTTPException, Request, Response, StreamResponse
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 from faust.web import View
 
-from labapp import feed, page, settings
+from labapp import feed, logs, metrics, page, settings
 from labapp.app import app, kafka_producer
 from labapp.events import Unusable, key_of, now_us, posted, record_headers, record_value
-from labapp.web import Refused, body_of, json_response
+from labapp.shapes import Sent
+from labapp.web import Refused, body_of, json_response, traceparent_of
+
+log = logging.getLogger(__name__)
 
 _TOPICS = {settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS}
 _under_way = 0
@@ -27,39 +31,55 @@ class Root(View):
         return json_response(settings.CONSUMERS)
 
     async def post(self, request: Request) -> Response:
-        received_us = now_us()
-        if not settings.PRODUCES:
-            raise Refused(405, "This worker only consumes (ROLE=consumer): post to a producer.")
-        if request.content_type != "application/json":
-            raise Refused(415, "The Content-Type must be application/json.")
+        outcome = "failed"
         try:
-            key = key_of(request.headers.get("Idempotency-Key"))
-            body = await body_of(request)
-            event = posted(body)
-        except Unusable as exc:
-            raise Refused(400, f"{exc}.") from None
-        topic = event.get("topic", settings.KAFKA_TOPIC)
-        if not isinstance(topic, str) or topic not in _TOPICS:
-            raise Refused(400, f"The topic {topic!r} is not allowed: PRODUCER_TOPICS lists those that are.")
-        produced_us = now_us()
-        value = record_value(body, event, produced_us)
-        appended = await produce(topic, key.encode(), value, record_headers(received_us, produced_us))
-        acknowledged_us = now_us()
-        return json_response(
-            {
-                "key": key,
-                "topic": topic,
-                "partition": appended.partition,
-                "offset": appended.offset,
-                "stages": {
-                    "received_us": received_us,
-                    "produced_us": produced_us,
-                    # aiokafka calls it LogAppendTime (1) where the acknowledgement carries a time.
-                    "appended_us": appended.timestamp * 1000 if appended.timestamp_type == 1 else None,
-                    "acknowledged_us": acknowledged_us,
-                },
-            }
-        )
+            answer = await send(request, now_us())
+            outcome = "acknowledged"
+        except NotAcknowledged:
+            outcome = "timed_out"
+            raise
+        except (Refused, HTTPException):
+            outcome = "refused"
+            raise
+        finally:
+            metrics.posts[outcome] += 1
+        return json_response(answer)
+
+
+async def send(request: Request, received_us: int) -> Sent:
+    if not settings.PRODUCES:
+        raise Refused(405, "This worker only consumes (ROLE=consumer): post to a producer.")
+    if request.content_type != "application/json":
+        raise Refused(415, "The Content-Type must be application/json.")
+    try:
+        key = key_of(request.headers.get("Idempotency-Key"))
+        body = await body_of(request)
+        event = posted(body)
+    except Unusable as exc:
+        raise Refused(400, f"{exc}.") from None
+    topic = event.get("topic", settings.KAFKA_TOPIC)
+    if not isinstance(topic, str) or topic not in _TOPICS:
+        raise Refused(400, f"The topic {topic!r} is not allowed: PRODUCER_TOPICS lists those that are.")
+    produced_us = now_us()
+    value = record_value(body, event, produced_us)
+    appended = await produce(topic, key.encode(), value, record_headers(received_us, produced_us, traceparent_of(request)))
+    return {
+        "key": key,
+        "topic": topic,
+        "partition": appended.partition,
+        "offset": appended.offset,
+        "stages": {
+            "received_us": received_us,
+            "produced_us": produced_us,
+            # aiokafka calls it LogAppendTime (1) where the acknowledgement carries a time.
+            "appended_us": appended.timestamp * 1000 if appended.timestamp_type == 1 else None,
+            "acknowledged_us": now_us(),
+        },
+    }
+
+
+class NotAcknowledged(Refused):
+    """Whether Kafka has the event is not known."""
 
 
 async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> RecordMetadata:
@@ -82,6 +102,8 @@ async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str,
                 except (KafkaError, NotReady):
                     await asyncio.sleep(0.1)
     except TimeoutError:
-        raise Refused(503, "Kafka did not acknowledge the event in time: send it again with the same Idempotency-Key.", 1) from None
+        sentence = "Kafka did not acknowledge the event in time: send it again with the same Idempotency-Key."
+        log.debug(sentence, extra=logs.about(headers))
+        raise NotAcknowledged(503, sentence, retry_after_seconds=1) from None
     finally:
         _under_way -= 1

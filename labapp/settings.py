@@ -3,9 +3,11 @@
 A value that can't be used ends the program with one sentence that names the setting.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from decouple import AutoConfig
@@ -14,13 +16,24 @@ from decouple import AutoConfig
 _config = AutoConfig(search_path=os.getcwd())
 
 
-def config(name: str, default: Any, cast: Callable[[str], Any]) -> Any:
-    """The setting `name` as `cast` reads its text; a ValueError of `cast` ends the program, its text being the sentence's end."""
+def config(name: str, default: Any, cast: Callable[[str], Any], secret: bool = False) -> Any:
+    """The setting `name` as `cast` reads its text; a ValueError of `cast` ends the program, its text being the sentence's end.
+
+    What is `secret` is not shown in that sentence.
+    """
     text = str(_config(name, default=default)).strip()
     try:
         return cast(text)
     except ValueError as exc:
-        raise SystemExit(f"The setting {name}={text!r} can't be used: {exc}.") from None
+        shown = name if secret else f"{name}={text!r}"
+        raise cant_start(f"The setting {shown} can't be used: {exc}.") from None
+
+
+def cant_start(sentence: str) -> SystemExit:
+    """What to raise where this program can't start: the sentence is all that it says, in the form that LOG_FORMAT asks for."""
+    as_json = str(_config("LOG_FORMAT", default="text")).strip() == "json"
+    line = {"time": datetime.now(UTC).isoformat(), "level": "CRITICAL", "logger": __name__, "message": sentence}
+    return SystemExit(json.dumps(line) if as_json else sentence)
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -50,6 +63,12 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
     return cast
 
 
+def switch(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("it is true or false")
+    return text.lower() == "true"
+
+
 def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -65,6 +84,14 @@ def kafka_names(text: str) -> list[str]:
     return [kafka_name(word) for word in words(text)]
 
 
+def kafka_prefix(text: str) -> str:
+    return kafka_name(text) if text else ""
+
+
+def prefixed(name: str) -> str:
+    return name if name.startswith(KAFKA_PREFIX) else KAFKA_PREFIX + name
+
+
 def servers(text: str) -> list[str]:
     found = words(text)
     for server in found:
@@ -74,6 +101,23 @@ def servers(text: str) -> list[str]:
     if not found:
         raise ValueError("it names no broker")
     return found
+
+
+def urls(text: str) -> list[str]:
+    """Brokers as Heroku gives them: kafka+ssl://host:port,kafka+ssl://host:port, or with kafka:// in place of it."""
+    found = words(text)
+    for scheme in ("kafka+ssl://", "kafka://"):
+        if all(url.startswith(scheme) for url in found):
+            if found:
+                servers(text.replace(scheme, ""))
+            return found
+    raise ValueError("it is a list of kafka+ssl://host:port, or of kafka://host:port, parted by commas")
+
+
+def token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("it is printable ASCII without spaces")
+    return text
 
 
 def origins(text: str) -> list[str]:
@@ -100,6 +144,40 @@ PORT: int = config("PORT", 8000 if ROLE == "consumer" else 5000, number(1, 65535
 PRODUCES = ROLE != "consumer"
 CONSUMES = ROLE != "producer"
 
+# -- the security of the connection to Kafka; security.py checks that these fit together
+
+KAFKA_SECURITY_PROTOCOL: str = config("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"))
+# Who we are, with SASL_PLAINTEXT or SASL_SSL.
+KAFKA_SASL_MECHANISM: str = config("KAFKA_SASL_MECHANISM", "PLAIN", one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
+KAFKA_SASL_USERNAME: str = config("KAFKA_SASL_USERNAME", "", str)
+KAFKA_SASL_PASSWORD: str = config("KAFKA_SASL_PASSWORD", "", str, secret=True)
+# With SSL or SASL_SSL, each a path or PEM text: whom we trust (empty: whom this machine trusts), and our own certificate and its key.
+KAFKA_SSL_CA: str = config("KAFKA_SSL_CA", "", str)
+KAFKA_SSL_CERT: str = config("KAFKA_SSL_CERT", "", str)
+KAFKA_SSL_KEY: str = config("KAFKA_SSL_KEY", "", str, secret=True)
+# Whether a broker's certificate must be made out to the name by which it is reached.
+KAFKA_SSL_CHECK_HOSTNAME: bool = config("KAFKA_SSL_CHECK_HOSTNAME", "true", switch)
+
+# -- Heroku sets these itself, the certificates and the key as PEM text
+
+# Takes the place of KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL.
+KAFKA_URL: list[str] = config("KAFKA_URL", "", urls, secret=True)
+KAFKA_TRUSTED_CERT: str = config("KAFKA_TRUSTED_CERT", "", str)
+KAFKA_CLIENT_CERT: str = config("KAFKA_CLIENT_CERT", "", str)
+KAFKA_CLIENT_CERT_KEY: str = config("KAFKA_CLIENT_CERT_KEY", "", str, secret=True)
+# Stands before the name of each topic and of the group, where it does not do so already.
+KAFKA_PREFIX: str = config("KAFKA_PREFIX", "", kafka_prefix)
+
+if KAFKA_URL:
+    KAFKA_BOOTSTRAP_SERVERS = [url.partition("://")[2] for url in KAFKA_URL]
+    KAFKA_SECURITY_PROTOCOL = "SSL" if KAFKA_URL[0].startswith("kafka+ssl:") else "PLAINTEXT"
+    if KAFKA_SECURITY_PROTOCOL == "SSL" and KAFKA_TRUSTED_CERT:
+        KAFKA_SSL_CA, KAFKA_SSL_CERT, KAFKA_SSL_KEY = KAFKA_TRUSTED_CERT, KAFKA_CLIENT_CERT, KAFKA_CLIENT_CERT_KEY
+        # There the brokers' certificates are made out to other names than their own: brokers are told by the CA alone.
+        KAFKA_SSL_CHECK_HOSTNAME = False
+
+KAFKA_TOPIC, CONSUMER_GROUP = prefixed(KAFKA_TOPIC), prefixed(CONSUMER_GROUP)
+
 # -- topics
 
 # For topics that the app makes: partitions, and copies of each (never more than there are brokers).
@@ -109,6 +187,8 @@ KAFKA_REPLICATION: int = config("KAFKA_REPLICATION", 2, number(1, 100))
 DEAD_LETTER_TOPIC: str = config("DEAD_LETTER_TOPIC", "dlq", kafka_name)
 # Further topics that a posted event may name in its field `topic`.
 PRODUCER_TOPICS: list[str] = config("PRODUCER_TOPICS", "", kafka_names)
+
+DEAD_LETTER_TOPIC, PRODUCER_TOPICS = prefixed(DEAD_LETTER_TOPIC), [prefixed(name) for name in PRODUCER_TOPICS]
 
 # -- the table
 
@@ -132,8 +212,15 @@ KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6
 # How long a clean stop may take; then the worker ends at once. Platforms give 5 to 30 s.
 STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 600))
 
+# -- the log
+
+# A line of the log is text for people, or a JSON object for programs.
+LOG_FORMAT: str = config("LOG_FORMAT", "text", one_of("text", "json"))
+
 # -- HTTP
 
+# What a request that changes anything has to bring, as `Authorization: Bearer ...`. Empty: nothing.
+API_TOKEN: str = config("API_TOKEN", "", token, secret=True)
 # The address that HTTP listens on; `faust worker --web-bind` beats it.
 WEB_BIND: str = config("WEB_BIND", "127.0.0.1", str)
 # The name under which the group's other workers reach this one. Empty: the bound address, or the host's name where all are bound.

@@ -41,7 +41,8 @@ def summary(rows: Iterable[bytes], window: int) -> Summary:
     stages = [orjson.loads(row)["stages"] for row in rows]
     gaps = [_gap(stages, start, end) for start, end in pairwise(STAGES)]
     longest = max((gap for gap in gaps if gap.count), key=lambda gap: gap.p50_us or 0, default=None)
-    return Summary(window, len(stages), gaps, _gap(stages, STAGES[0], STAGES[-1]), longest and f"{longest.start} to {longest.end}")
+    whole = _gap(stages, STAGES[0], STAGES[-1])
+    return Summary(window, len(stages), gaps, whole, f"{longest.start} to {longest.end}" if longest else None)
 
 
 def _gap(rows: Sequence[dict[str, Any]], start: str, end: str) -> Gap:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from labapp.lab import BROKERS, KAFKA, PORTS, Lab, processes
+from tests import secured as secured_
 from tests.worker import Worker, free_port
 
 _numbers = itertools.count(1)
@@ -44,6 +45,13 @@ def all_brokers_up(kafka: Kafka) -> Iterator[Kafka]:
     yield kafka
     for name in BROKERS:
         processes.start(kafka.lab, name, lambda text: None)
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[secured_.Secured]:
+    """One broker that trusts nobody, for the whole session."""
+    with secured_.running(tmp_path_factory.mktemp("secured")) as found:
+        yield found
 
 
 @pytest.fixture

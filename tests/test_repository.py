@@ -22,24 +22,30 @@ MODULES = {path.stem: path for path in (ROOT / "labapp").glob("*.py") if not pat
 ORDER = (
     *(
         "settings",
+        "security",
+        "shapes",
         "events",
+        "logs",
         "stages",
-        "web",
         "metrics",
+        "web",
         "feed",
+        "permissions",
         "cluster",
         "overview",
+        "openapi",
         "batches",
         "table",
         "dead_letters",
         "changes",
         "app",
+        "asyncapi",
         "health",
     ),
-    *("control", "page", "producer", "consumer", "views", "live", "cluster_views", "commands"),
+    *("control", "page", "producer", "consumer", "views", "live", "cluster_views", "scrape", "described", "commands"),
 )
 # Faust loads these; that they can be left out, or loaded in any order, is only so as long as nothing imports them.
-LEAVES = {"producer", "consumer", "live", "cluster_views", "commands"}
+LEAVES = {"producer", "consumer", "live", "cluster_views", "scrape", "described", "commands"}
 
 # In two halves, so that this file does not have them.
 FORBIDDEN = [a + b for a, b in (("/wo", "rk/"), ("../sha", "red"), ("--index", "-url"), ("--extra-index", "-url"))]
@@ -103,6 +109,17 @@ def test_app_json_names_settings_only() -> None:
 
     assert offered.keys() <= settings().keys()
     assert {name: e["value"] for name, e in offered.items() if "value" in e}.items() <= settings().items()
+
+
+# -- the page's guide
+
+
+def test_the_guides_commands_are_the_readmes() -> None:
+    """What the page tells people to type stands in README.md as well."""
+    commands = re.findall(r"<pre>([^<]+)</pre>", read("labapp/static/index.html"))
+
+    assert "make run" in commands
+    assert [command for command in commands if command not in read("README.md")] == []
 
 
 # -- platforms

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ROOT = Path(__file__).parent.parent
+
 # One factor on every time-out, for slow machines.
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
 
@@ -58,17 +60,34 @@ def request(port: int, method: str, path: str, body: bytes | None = None, header
         connection.close()
 
 
+def run(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """One command of the app, to its end; `settings` are its environment beside ours."""
+    return subprocess.run(
+        [sys.executable, "-m", "labapp", *arguments],
+        env=environment(settings),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60 * PATIENCE,
+    )
+
+
+def environment(settings: dict[str, object]) -> dict[str, str]:
+    """Ours without any setting of Kafka, Faust or the lab, and with these."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "FAUST_", "LAB_"))}
+    return {**ours, **{name: str(value) for name, value in settings.items()}}
+
+
 class Worker:
     """A `faust worker` process; `settings` are its environment beside ours. Ends with the test (see `start_worker`)."""
 
     def __init__(self, arguments: Iterable[str] = (), **settings: object) -> None:
         self.port = int(str(settings.setdefault("PORT", free_port())))
         self._log = tempfile.NamedTemporaryFile("w+", prefix="worker-", suffix=".log")  # noqa: SIM115 (open as long as the process)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "FAUST_", "LAB_"))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "labapp", "worker", "-l", "info", *arguments],
-            env={**environment, **{name: str(value) for name, value in settings.items()}},
-            cwd=Path(__file__).parent.parent,
+            env=environment(settings),
+            cwd=ROOT,
             stdout=self._log,
             stderr=self._log,
         )

@@ -57,8 +57,8 @@ export class Flow {
   }
 
   #newBox(column) {
-    const box = {title: element("b", {}), word: element("span", {class: "word"}), port: element("span", {class: "soft mono"}), notes: element("p", {class: "soft"}), actions: element("p", {class: "actions"})};
-    box.root = element("div", {class: "box"}, element("p", {}, element("span", {class: "dot", "aria-hidden": "true"}), box.title, " ", box.word, " ", box.port), box.notes, box.actions);
+    const box = {title: element("b", {}), word: element("span", {class: "word"}), notes: element("p", {class: "soft"}), actions: element("p", {class: "actions"})};
+    box.root = element("div", {class: "box"}, element("p", {}, element("span", {class: "dot", "aria-hidden": "true"}), box.title, " ", box.word), box.notes, box.actions);
     this.#columns[column].append(box.root);
     return box;
   }
@@ -68,8 +68,7 @@ export class Flow {
     box.root.dataset.name = title;
     setText(box.title, title);
     setText(box.word, word ?? (state === "unknown" ? "asking" : state));
-    setText(box.port, port ? `:${port}` : "");
-    setText(box.notes, [...notes, ...(since ? [`since ${clock(since)}`] : [])].join(" · "));
+    setText(box.notes, [port && `:${port}`, ...notes, since && `since ${clock(since)}`].filter(Boolean).join(" · "));
     const actions = controlled ? (state === "offline" ? ["start"] : ["stop", "kill"]) : [];
     if (box.actions.dataset.actions !== actions.join()) {
       box.actions.dataset.actions = actions.join();

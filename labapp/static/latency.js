@@ -1,7 +1,7 @@
 // How long the gaps take: in words, in figures and over time, with the incidents in the same axis. Takes data and elements.
 
 import {element} from "./dom.js";
-import {gapNames, gaps, percentile, times} from "./stages.js";
+import {gapNames, gaps, meaning, percentile, times} from "./stages.js";
 import {clock, duration} from "./time.js";
 
 const SPAN_US = 300e6;
@@ -58,9 +58,10 @@ export function drawWords(target, {count, gaps: found, whole}) {
     return;
   }
   const most = known.reduce((best, gap) => (gap.p50 > best.p50 ? gap : best));
+  const why = meaning(most.start, most.end, most.p50);
   const share = whole.p50 > 0 ? Math.round((most.p50 / whole.p50) * 100) : null;
   target.replaceChildren(element("b", {}, `${most.letter}, ${most.start} to ${most.end}: ${duration(most.p50)}`),
-    ` for half of the last ${count.toLocaleString("en")} events${share && share <= 100 ? `, about ${share} % of the whole` : ""}${most.meaning ? `: ${most.meaning}` : ""}.`);
+    ` for half of the last ${count.toLocaleString("en")} events${share && share <= 100 ? `, about ${share} % of the whole` : ""}${why ? `: ${why}` : ""}.`);
 }
 
 export function drawTable(target, {count, gaps: found, whole}) {
@@ -102,9 +103,9 @@ export class Chart {
       legend: {show: false},
       cursor: {show: false},
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      scales: {x: {time: true}, y: log ? {distr: 3} : {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
+      scales: {x: {time: true}, y: log ? {distr: 4, asinh: 0.1} : {range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)]}},
       axes: [{...axis, values: (_, splits) => splits.map((seconds) => clock(seconds * 1e6))},
-        {...axis, size: 62, values: (_, splits) => splits.map((ms) => (ms === null ? "" : `${ms} ms`))}],
+        {...axis, size: 62, values: (_, splits) => splits.map((ms) => (ms === null ? "" : Math.abs(ms) < 1000 ? `${ms} ms` : `${ms / 1000} s`))}],
       series: [{}, ...gapNames(order).map((gap) => ({label: gap.letter, stroke: colour(`--line-${gap.index}`), width: 2, dash: DASHES[gap.index % DASHES.length], points: {show: true, size: 6, fill: colour(`--line-${gap.index}`)}}))],
       hooks: {draw: [(plot) => this.#drawIncidents(plot, colour("--bad"))]},
     }, [[], ...gapNames(order).map(() => [])], this.#target);

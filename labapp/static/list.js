@@ -36,7 +36,7 @@ export class List {
 
   // look: {order, stateOf(event), log, emptyWords}
   draw(events, look) {
-    this.#events = events;
+    this.#events = events.slice(); // between two paintings nothing moves, however much comes in
     this.#look = look;
     setText(this.#empty, look.emptyWords);
     this.#empty.hidden = events.length > 0;
@@ -75,6 +75,7 @@ export class List {
     if (!this.#look || !this.#events.length) return;
     const height = this.#height();
     const count = this.#events.length;
+    this.#body.style.height = `${count * height + this.#detailHeight}px`; // first, since the scroller is as high as it needs to be
     const {scrollTop, clientHeight} = this.#scroller;
     let first = Math.floor(scrollTop / height);
     const open = this.#open ? this.#indexOf(this.#open) : -1;
@@ -82,7 +83,6 @@ export class List {
     const last = Math.min(count - 1, first + Math.ceil(clientHeight / height) + AROUND);
     this.#anchor = {event: this.#at(Math.min(first, count - 1)), below: scrollTop - this.#top(first)};
     first = Math.max(0, first - AROUND);
-    this.#body.style.height = `${count * height + (open >= 0 ? this.#detailHeight : 0)}px`;
     this.#body.parentElement.setAttribute("aria-rowcount", String(count + 1));
     const shown = new Map();
     for (let index = first; index <= last; index++) shown.set(this.#at(index), index);

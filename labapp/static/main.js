@@ -21,6 +21,7 @@ import {drawLegend, drawNewest} from "./waterfall.js";
 import {Worker} from "./worker.js";
 
 const PAINT_MS = 250;
+const GATHER_MS = 35; // in which a click, its acknowledgement and its row mostly all come, to be painted once
 const CHART_MS = 1000;
 const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
@@ -67,17 +68,20 @@ async function start() {
   store = new Store(page.group);
   if (remembered.sent) store.restore(remembered.sent);
   outbox = new Outbox(store, clock, {changed: paint, problem});
-  const told = {changed: workerChanged, row: (row, worker) => { store.row(row, worker.group); paint(); }};
+  const told = {serverUs, changed: workerChanged, row: (row, worker) => { store.row(row, worker.group); paint(); }};
   producer = new Worker("", null, {...told, clock: (...times) => clock.sample(...times)});
   const others = page.consumers.map(({url, name}) => new Worker(url, name, told));
   consumers = page.here_too ? [producer, ...others] : others;
-  watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint});
+  watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint, nowUs: serverUs});
 
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
   every(CHART_MS, paintCharts);
   every(ASK_MS, paint);
 }
+
+// Now, by the server's clock
+const serverUs = () => nowUs() - clock.correctionUs;
 
 async function every(ms, task) {
   for (;;) {
@@ -114,7 +118,10 @@ async function experiment(action, process) {
   paint();
 }
 
+let problemTold = null;
 function problem(sentence) {
+  if (sentence === problemTold) return;
+  problemTold = sentence;
   at("send-problem").hidden = !sentence;
   setText(at("send-problem"), sentence ?? "");
 }
@@ -130,7 +137,7 @@ function paint() {
     planned = false;
     paintedAt = performance.now();
     paintNow();
-  }, Math.max(0, paintedAt + PAINT_MS - performance.now()));
+  }, Math.max(GATHER_MS, paintedAt + PAINT_MS - performance.now()));
 }
 
 let drawnCluster = null;
@@ -203,8 +210,8 @@ function paintCharts() {
   drawTable(at("latency-table"), found);
   const percent = Number(chosen("percentile"));
   const style = getComputedStyle(document.documentElement);
-  chart.draw(overTime(store.order, page.stages, percent, nowUs()), watch.incidents,
-    {order: page.stages, percent, log: at("log-scale").checked, ink: style.getPropertyValue("--ink")});
+  chart.draw(overTime(store.order, page.stages, percent, serverUs()), watch.incidents,
+    {order: page.stages, percent, log: at("latency-log").checked, ink: style.getPropertyValue("--ink")});
   if (at("incidents").open) drawIncidentList(at("incidents").querySelector("ul"), watch.incidents);
   setText(at("incidents").querySelector("summary"), plural(watch.incidents.length, "incident"));
 }
@@ -218,7 +225,8 @@ at("send").addEventListener("click", send);
 at("count").addEventListener("change", paint);
 at("percentile").addEventListener("change", paintCharts);
 at("filter").addEventListener("input", paint);
-at("log-scale").addEventListener("change", () => { paint(); paintCharts(); });
+at("log-scale").addEventListener("change", paint);
+at("latency-log").addEventListener("change", paintCharts);
 at("dead-letters").addEventListener("click", () => inspector.deadLetters(page.dead_letter_topic));
 at("incidents").addEventListener("toggle", paintCharts);
 at("theme").addEventListener("click", () => setTimeout(paintCharts));

@@ -1,5 +1,7 @@
 // An event's stages and the gaps between them. Pure. The order of the stages comes from the server.
 
+const WAITED_US = 1e6; // longer than any copy or fetch takes
+
 // What happens in a gap, in words; a gap that is not here has none.
 const MEANING = {
   "clicked received": "the browser, the network and the producer’s HTTP",
@@ -8,12 +10,18 @@ const MEANING = {
   "appended consumed": "the copy to the other broker, and the consumer’s fetch",
 };
 
+// How a gap of this length is explained
+export function meaning(start, end, us) {
+  if (end === "consumed" && us > WAITED_US) return "it waited in Kafka until the consumer was there";
+  return MEANING[`${start} ${end}`] ?? "";
+}
+
 export const letter = (index) => "ABCDEFGH"[index];
 
-// The names of all gaps, in order: {letter, index, start, end, meaning}
+// The names of all gaps, in order: {letter, index, start, end}
 export function gapNames(order) {
   return order.slice(1).map((end, index) => ({
-    letter: letter(index), index, start: order[index], end, meaning: MEANING[`${order[index]} ${end}`] ?? "",
+    letter: letter(index), index, start: order[index], end,
   }));
 }
 
@@ -34,7 +42,7 @@ export function gaps(event, order) {
     let letters = "";
     for (let index = start.index; index < end.index; index++) letters += letter(index);
     return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us: end.us - start.us,
-      meaning: MEANING[`${start.stage} ${end.stage}`] ?? ""};
+      meaning: meaning(start.stage, end.stage, end.us - start.us)};
   });
 }
 

@@ -18,7 +18,7 @@ export class Store {
   // The page is about to post it.
   posting(key, value, clickedUs) {
     this.sent.set(key, {});
-    this.#add({key, value, mine: true, stages: {clicked_us: clickedUs}, at: clickedUs, posting: true});
+    this.#add({key, value, stages: {clicked_us: clickedUs}, at: clickedUs - aheadUs(value), posting: true});
   }
 
   acknowledged(key, {topic, partition, offset, stages}) {
@@ -132,7 +132,7 @@ export class Store {
   }
 
   #add(event) {
-    event.aheadUs = typeof event.value?.clock_ahead_ms === "number" ? Math.round(event.value.clock_ahead_ms * 1000) : 0;
+    event.aheadUs = aheadUs(event.value);
     event.stages = {...event.stages};
     let place = this.order.length;
     while (place > 0 && this.order[place - 1].at > event.at) place--;
@@ -143,6 +143,11 @@ export class Store {
     }
     this.version++;
   }
+}
+
+// How far the clock of the browser that clicked was ahead of the server's, as it said
+function aheadUs(value) {
+  return typeof value?.clock_ahead_ms === "number" ? Math.round(value.clock_ahead_ms * 1000) : 0;
 }
 
 function arrival(stages) {

@@ -2,7 +2,6 @@
 
 import * as api from "./api.js";
 import {incidents as between} from "./incidents.js";
-import {nowUs} from "./time.js";
 
 const INCIDENTS_KEPT = 100;
 const AT_ONCE = 20;
@@ -12,10 +11,11 @@ export class Watch {
   cluster = null;
   problem = null; // why `cluster` is not of now
   incidents; // [{atUs, text}], oldest first
-  #page; #store; #consumers; #changed; #asking = null;
+  #page; #store; #consumers; #changed; #nowUs; #asking = null;
 
-  constructor({page, store, consumers, incidents, changed}) {
+  constructor({page, store, consumers, incidents, changed, nowUs}) {
     Object.assign(this, {incidents});
+    this.#nowUs = nowUs;
     this.#page = page;
     this.#store = store;
     this.#consumers = consumers;
@@ -29,8 +29,8 @@ export class Watch {
 
   incident(text) {
     const last = this.incidents.findLast((each) => each.text === text);
-    if (last && nowUs() - last.atUs < 3e6) return;
-    this.incidents = [...this.incidents, {atUs: nowUs(), text}].slice(-INCIDENTS_KEPT);
+    if (last && this.#nowUs() - last.atUs < 3e6) return;
+    this.incidents = [...this.incidents, {atUs: this.#nowUs(), text}].slice(-INCIDENTS_KEPT);
   }
 
   group(name) {

@@ -19,7 +19,7 @@ export class Worker {
   #end = null;
   #asking = null;
 
-  // told: {changed(worker), row(row, worker), clock(asked, received, answered, had)}
+  // told: {changed(worker), row(row, worker), serverUs(), clock(asked, received, answered, had)}
   constructor(base, name, told) {
     Object.assign(this, {base, name, told});
   }
@@ -41,11 +41,11 @@ export class Worker {
         this.partitions = partitions;
         this.told.changed(this);
       }
-      this.#become(state, this.state === "unknown" ? startedUs : nowUs());
+      this.#become(state, this.state === "unknown" ? startedUs : this.told.serverUs());
       if (role !== "producer" && !this.#end) this.#listen();
     } catch {
       this.partitions = [];
-      this.#become("offline", this.state === "unknown" ? null : nowUs());
+      this.#become("offline", this.state === "unknown" ? null : this.told.serverUs());
     }
   }
 
@@ -73,7 +73,7 @@ export class Worker {
       lost: () => {
         this.#end = null;
         this.connected = false;
-        this.behindSinceUs ??= nowUs();
+        this.behindSinceUs ??= this.told.serverUs();
         this.told.changed(this);
         setTimeout(() => this.ask(), 200); // most likely it has ended: say so at once
       },

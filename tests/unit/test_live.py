@@ -1,8 +1,8 @@
 import orjson
 import pytest
 
-from labapp.table import Rows
 from labapp.live import ROWS_A_WRITE, Place
+from labapp.table import Rows
 from labapp.web import Refused
 
 

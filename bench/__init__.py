@@ -1,0 +1,9 @@
+"""How fast the app is, side by side with other ways to do the same, on local brokers of its own: `make bench`, or some of it by
+`venv/bin/python -m bench recording latency --rounds 5`; `--quick` only shows that all of it works.
+
+Each figure is the median of the rounds, with the least and the most. Within a round the candidates take turns, so that what else the
+machine does meets all of them. What counts are the ratios (targets.py): the figures are this machine's.
+
+`recording.py`, `post.py`, `latency.py`, `recovery.py`, `growth.py` are the parts and say what they measure and how. `programs/` are the
+candidates, one file each, none of the app's code in them. Those that need packages of others run in `bench/venv`.
+"""

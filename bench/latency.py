@@ -1,0 +1,101 @@
+"""POST to row: the time from the client's send to *consumed*, when the consumer has the event in hand, on 2 partitions.
+
+One by one (the next when the last is answered) and at 200 events a second, whatever the answers. Client, producer and consumer are
+three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed up by some hundred events.
+
+- ours: a producer and a consumer as `make run` has them; the rows' own `consumed_us`.
+- the workshop's programs: Flask + kafka-python, and aiokafka's loop, which keeps no row.
+- the floor: aiokafka alone in one process, without HTTP: from before the send (acks=all) to consumed.
+- ours, row readable (one by one only): until the row is in the changelog, acknowledged, and `GET /events/{key}` answers it. It is asked
+  for once the POST is answered, so the answer's own time is in it. No other candidate has such a row.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+
+from bench.brokers import make_topic
+from bench.http import answers, get, is_ready, post_until_readable, rows
+from bench.load import post
+from bench.run import Run, free_port
+
+WARM_UP = 300
+RATE = 200
+CONNECTIONS = 32
+PART = {"one by one": "POST to row, one by one", "at a rate": f"POST to row, {RATE} events/s"}
+
+
+def measure(run: Run) -> None:
+    for _ in run.rounds("POST to row"):
+        ours(run)
+        workshop(run)
+        floor(run)
+
+
+def ours(run: Run) -> None:
+    topic, [producer_port, consumer_port] = new_topic(run), (free_port(), free_port())
+    consumer = run.ours("consumer", topic, topic, PORT=consumer_port)
+    producer = run.ours("producer", topic, topic, PORT=producer_port)
+    with run.running(producer, consumer):
+        producer.wait_for(is_ready(producer_port))
+        consumer.wait_for(is_ready(consumer_port))
+
+        def consumed() -> dict[int, int]:
+            return {row["value"]["id"]: row["stages"]["consumed_us"] for row in rows(consumer_port)}
+
+        both_ways(run, "ours", producer_port, consumed)
+        readable_us = [post_until_readable(producer_port, consumer_port) for _ in range(min(500, run.size.one_by_one))]
+        note(run, PART["one by one"], "ours, row readable", readable_us)
+
+
+def workshop(run: Run) -> None:
+    topic, [producer_port, consumer_port] = new_topic(run), (free_port(), free_port())
+    producer = run.program("workshop_producer", peers=True, TOPIC=topic, PORT=producer_port)
+    consumer = run.program("workshop_consumer", TOPIC=topic, GROUP=topic, PORT=consumer_port)
+    with run.running(producer, consumer):
+        producer.wait_for(answers(producer_port))
+        consumer.wait_for(answers(consumer_port))
+        found: dict[int, int] = {}
+
+        def consumed() -> dict[int, int]:
+            found.update((event["id"], event["consumed_us"]) for event in get(consumer_port, "/"))
+            return found
+
+        both_ways(run, "the workshop's programs", producer_port, consumed)
+
+
+def both_ways(run: Run, candidate: str, port: int, consumed: Callable[[], dict[int, int]]) -> None:
+    post(port, count=WARM_UP, first_id=10_000_000)
+    one_by_one = post(port, count=run.size.one_by_one, stamps=True)
+    post(port, count=WARM_UP, first_id=20_000_000, rate=RATE, connections=CONNECTIONS)
+    paced = post(port, count=run.size.paced, rate=RATE, connections=CONNECTIONS, first_id=1_000_000, stamps=True)
+    for part, posted in ((PART["one by one"], one_by_one), (PART["at a rate"], paced)):
+        deadline = time.monotonic() + 30
+        while not (at := consumed()).keys() >= posted.sent_us.keys():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{candidate}: {len(posted.sent_us.keys() - at.keys())} posted events were not consumed")
+            time.sleep(0.1)
+        note(run, part, candidate, [at[number] - sent_us for number, sent_us in posted.sent_us.items()])
+
+
+def floor(run: Run) -> None:
+    for part, count, rate in ((PART["one by one"], run.size.one_by_one, 0), (PART["at a rate"], run.size.paced, RATE)):
+        topic = new_topic(run)
+        program = run.program("floor", TOPIC=topic, GROUP=topic, COUNT=count, RATE=rate, WARM_UP=WARM_UP)
+        with run.running(program):
+            if program.process.wait(300):
+                program.alive()
+            note(run, part, "the floor", json.loads(program.log.splitlines()[-1]))
+
+
+def note(run: Run, part: str, candidate: str, times_us: Sequence[int]) -> None:
+    ascending = sorted(times_us)
+    for percent in (50, 99):
+        run.found(part, candidate, f"ms p{percent}", ascending[-(-len(ascending) * percent // 100) - 1] / 1000)
+
+
+def new_topic(run: Run) -> str:
+    topic = run.fresh("latency")
+    asyncio.run(make_topic(run.bootstrap, topic, 2, message_timestamp_type="LogAppendTime"))
+    return topic

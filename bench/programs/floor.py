@@ -1,0 +1,54 @@
+"""The floor of latency: one process that produces (acks=all) and consumes by aiokafka; no HTTP, no table.
+
+Prints the times from send to consumed in microseconds, as JSON: COUNT events one by one, or RATE of them a second.
+"""
+
+import asyncio
+import json
+import os
+import time
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+COUNT, RATE, TOPIC = int(os.environ["COUNT"]), float(os.environ["RATE"]), os.environ["TOPIC"]
+WARM_UP = int(os.environ["WARM_UP"])
+
+
+async def main() -> None:
+    took_us: dict[int, int] = {}
+    async with (
+        AIOKafkaConsumer(
+            TOPIC, bootstrap_servers=os.environ["BOOTSTRAP"], group_id=os.environ["GROUP"], auto_offset_reset="earliest"
+        ) as consumer,
+        AIOKafkaProducer(bootstrap_servers=os.environ["BOOTSTRAP"], acks="all") as producer,
+    ):
+
+        async def consume() -> None:
+            async for record in consumer:
+                now_us = time.time_ns() // 1000
+                event = json.loads(record.value)
+                took_us[event["id"]] = now_us - event["sent_us"]
+
+        async def send(number: int) -> None:
+            event = {"id": number, "sent_us": time.time_ns() // 1000}
+            await producer.send_and_wait(TOPIC, json.dumps(event).encode(), key=str(number).encode())
+
+        consuming = asyncio.create_task(consume())
+        for number in range(WARM_UP):
+            await send(-1 - number)
+        began, sending = time.monotonic(), set()
+        for number in range(COUNT):
+            if not RATE:
+                await send(number)
+                continue
+            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+            task = asyncio.create_task(send(number))
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+        while not all(number in took_us for number in range(COUNT)):
+            await asyncio.sleep(0.05)
+        consuming.cancel()
+    print(json.dumps([took_us[number] for number in range(COUNT)]))
+
+
+asyncio.run(main())

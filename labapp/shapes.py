@@ -1,0 +1,174 @@
+"""The shape of all that goes over HTTP and into topics, once: `/openapi.json` and `/asyncapi.json` are made from these types.
+
+What the cluster looks like is in overview.py, and where the time went in stages.py: these answers are those dataclasses as they are.
+"""
+
+from typing import Annotated, Any, Literal, TypedDict
+
+from msgspec import Meta
+
+Microseconds = Annotated[int, Meta(description="Microseconds since the epoch.", examples=[1764000000874012])]
+Number = Annotated[int, Meta(ge=0)]
+Key = Annotated[str, Meta(description="The event's key: its Idempotency-Key, else a UUIDv7.")]
+IdempotencyKey = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,128}$", description="The event's key: sent again, it shows once.")]
+Traceparent = Annotated[
+    str,
+    Meta(description="W3C Trace Context: kept with the event where it is valid, else ignored.", examples=[f"00-{'1' * 32}-{'2' * 16}-01"]),
+]
+# Cursors and ids are made by the worker.
+Cursor = Annotated[str, Meta(pattern=r"^\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*$", description="The field `next` of an earlier answer.")]
+Place = Annotated[str, Meta(pattern=r"^\d{1,16};(\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*)?$", description="The id of an earlier message.")]
+
+
+class Error(TypedDict):
+    """What every answer from 400 on is, but that of a worker that is not ready."""
+
+    error: Annotated[str, Meta(description="One sentence.")]
+
+
+# -- an event
+
+
+class _Posted(TypedDict, total=False):
+    clicked: Annotated[Any, Meta(description="When: epoch milliseconds, ISO 8601 or `HH:MM:SS:mmm`; anything else is only kept.")]
+    topic: Annotated[str, Meta(description="Another topic, if PRODUCER_TOPICS allows it.")]
+
+
+class Posted(_Posted):
+    """An event as it is posted: any JSON object up to 64 KiB. All fields are kept."""
+
+
+class Produced(_Posted):
+    """A record's value: the posted object, and when it was produced. Those of other programs may be any object."""
+
+    produced: Annotated[str, Meta(pattern=r"^\d\d:\d\d:\d\d:\d{3}$", description="The producer's local time.")]
+
+
+class SentStages(TypedDict):
+    received_us: Microseconds
+    produced_us: Microseconds
+    appended_us: Microseconds | None
+    acknowledged_us: Microseconds
+
+
+class Sent(TypedDict):
+    """Where the event is, once all in-sync replicas have it."""
+
+    key: Key
+    topic: str
+    partition: Number
+    offset: Number
+    stages: SentStages
+
+
+class RowStages(TypedDict):
+    """When the event passed each stage; null where that is not known."""
+
+    clicked_us: Microseconds | None
+    received_us: Microseconds | None
+    produced_us: Microseconds | None
+    appended_us: Microseconds | None
+    consumed_us: Microseconds
+
+
+class Row(TypedDict):
+    """What the table keeps of an event."""
+
+    key: Key
+    topic: str
+    partition: Number
+    offset: Number
+    deliveries: Annotated[int, Meta(ge=1, description="How often it was delivered; it is shown once.")]
+    value: dict[str, Any]
+    stages: RowStages
+
+
+class Events(TypedDict):
+    """Rows, newest first."""
+
+    events: list[Row]
+    next: Cursor | None
+
+
+class RecordHeaders(TypedDict, total=False):
+    received_us: Annotated[str, Meta(pattern=r"^\d{1,16}$", description="Microseconds since the epoch.")]
+    produced_us: Annotated[str, Meta(pattern=r"^\d{1,16}$", description="Microseconds since the epoch.")]
+    traceparent: Traceparent
+
+
+class DeadLetterHeaders(RecordHeaders):
+    """The record's own, and behind them where it came from and why."""
+
+    topic: str
+    partition: Annotated[str, Meta(pattern=r"^\d+$")]
+    offset: Annotated[str, Meta(pattern=r"^\d+$")]
+    time: Annotated[str, Meta(description="When it was put here, ISO 8601.")]
+    reason: str
+
+
+# -- a worker
+
+
+class Health(TypedDict):
+    status: Literal["ready", "not ready"]
+    reasons: list[str]
+
+
+class Alive(TypedDict):
+    status: Literal["live"]
+
+
+class Status(TypedDict):
+    role: Annotated[str, Meta(extra_json_schema={"enum": ["all", "producer", "consumer"]})]
+    group: str | None
+    state: Literal["starting", "stalled", "online"]
+    partitions: list[Number]
+    started_us: Microseconds
+    now_us: Microseconds
+
+
+class Said(TypedDict):
+    """What the lab said, its last line."""
+
+    said: list[str]
+
+
+class Consumer(TypedDict):
+    url: str
+    name: str | None
+
+
+class Facts(TypedDict):
+    """What the page can't know by itself."""
+
+    topic: str
+    dead_letter_topic: str
+    group: str
+    bootstrap_servers: list[str]
+    stages: list[str]
+    here_too: bool
+    consumers: list[Consumer]
+    experiments: list[str]
+
+
+# -- records, as people read them
+
+
+class Record(TypedDict):
+    """Bytes as text, shortened."""
+
+    topic: str
+    partition: Number
+    offset: Number
+    timestamp_us: int
+    timestamp_by: Literal["broker", "client"]
+    key: str | None
+    headers: dict[str, str | None]
+    value: str | None
+    value_bytes: Number | None
+
+
+class Records(TypedDict):
+    """Newest first."""
+
+    records: list[Record]

@@ -1,0 +1,82 @@
+"""One lab and one browser for all browser tests; a fresh browser profile for each."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
+
+from labapp.lab import APP, PORTS, Lab, processes
+from tests.worker import PATIENCE, free_port
+
+CHROMIUM = Path("/usr/bin/chromium")  # Debian's
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+
+expect.set_options(timeout=15_000 * PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Brokers, producer and consumer, and the two other consumers stopped, as after `make run`."""
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:
+        lab = Lab(Path(folder), {name: free_port() for name in PORTS})
+        with processes.running(lab, APP, lambda text: None):
+            yield lab
+
+
+@pytest.fixture
+def whole_lab(lab: Lab) -> Iterator[Lab]:
+    """For a test that stops something: the next one finds the lab as it was."""
+    yield lab
+    with ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
+        for name in APP:
+            aside.submit(processes.start, lab, name, lambda text: None).result()
+        for name in PORTS:
+            if name not in APP:
+                aside.submit(processes.stop, lab, name).result()
+
+
+@pytest.fixture(scope="module")
+def browser(lab: Lab) -> Iterator[Browser]:
+    """Not for the session: while Playwright runs, its event loop is this thread's, and nobody else can have one."""
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=FLAGS)
+        except Error as exc:
+            pytest.exit(
+                f"There is no browser: install Debian's chromium, or run `playwright install chromium` ({exc.message.splitlines()[0]}).", 1
+            )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1400, "height": 950})
+    context.set_default_timeout(15_000 * PATIENCE)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, lab: Lab) -> Iterator[Callable[[], Page]]:
+    """Opens the page, in one more tab each time, and waits until it shows the consumer online. A script's error fails the test."""
+    errors: list[str] = []
+
+    def opened() -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"http://localhost:{lab.ports['producer']}/")
+        expect(page.locator(".box[data-name=consumer]")).to_have_attribute("data-state", "online")
+        expect(page.locator(".box[data-name=broker-2]")).to_have_attribute("data-state", "online")
+        return page
+
+    yield opened
+    assert not errors
+
+
+@pytest.fixture
+def page(open_page: Callable[[], Page]) -> Page:
+    return open_page()

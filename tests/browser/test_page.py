@@ -1,0 +1,208 @@
+"""What a person does on the page and sees there, with real processes and brokers."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page, expect
+
+from labapp.lab import Lab
+from tests.browser.person import SLOW, proven, rows, send
+from tests.topics import write
+from tests.worker import PATIENCE, request
+
+# -- sending
+
+
+def test_first_click_to_waterfall(page: Page) -> None:
+    """One click shows the event's whole way, names the longest gap, and counts it."""
+    send(page)
+
+    expect(page.locator("#newest .say")).to_contain_text("from clicked to consumed. Longest: ")
+    assert page.locator("#newest .bar .gap").count() == 4
+    proven(page, 1)
+    expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")
+    expect(page.locator("#latency-words")).to_contain_text("for half of the last")
+    expect(page.locator("#steps .done [class=hidden]")).to_have_count(2)
+
+
+def test_opened_event(page: Page) -> None:
+    """A click on an event opens its key, place, deliveries, value, stages in UTC and raw JSON; Esc closes it."""
+    send(page)
+    proven(page, 1)
+    page.locator("#events .body .row").first.click()
+
+    detail = page.locator("#events .detail")
+    expect(detail).to_contain_text("delivered once")
+    assert re.search(r"consumed\s+\d\d:\d\d:\d\d\.\d{3}", detail.inner_text())
+    detail.get_by_text("Raw JSON").click()
+    assert json.loads(detail.locator("pre").inner_text())["stages"]["consumed_us"] > 0
+    page.keyboard.press("Escape")
+    expect(detail).to_have_count(0)
+
+
+def test_keys(page: Page) -> None:
+    """s sends, arrows go through the events, Enter opens, / filters, p pauses and nothing is lost meanwhile."""
+    for number in (1, 2):
+        page.keyboard.press("s")
+        proven(page, number)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#events .body .row.opened .c-id")).to_have_text("#1")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("nothing has this")
+    expect(page.locator("#events .empty")).to_have_text("No event fits the filter.")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    before = rows(page)
+    page.keyboard.press("s")
+    proven(page, 3)
+    expect(page.locator("#events-count")).to_contain_text("paused, 1 more")
+    assert rows(page) == before
+    page.keyboard.press("p")
+    expect(page.locator("#events .body .row").first).to_contain_text("#3")
+
+
+def test_burst_while_scrolling(page: Page) -> None:
+    """A thousand events as fast as they go: the page stays smooth, draws few rows, and keeps in place what is being read."""
+    send(page, 100)
+    proven(page, 100)
+    page.evaluate(
+        "window.longest = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
+        " window.longest = Math.max(window.longest, each.duration); }).observe({type: 'longtask'})"
+    )
+    scroller = page.locator("#events .scroller")
+    scroller.hover()
+    page.mouse.wheel(0, 1500)
+    page.wait_for_timeout(300)
+    first = _first_in_view(page)
+    send(page, 1000)
+    expect(page.locator("#proof [data-count=recorded] dd")).to_have_text(re.compile(r"^([6-9]\d\d|1,\d+)$"), timeout=SLOW)
+    assert _first_in_view(page) == first
+    for _ in range(20):
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(50)
+
+    proven(page, 1100)
+    crowded = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # a task's length includes waiting for a processor
+    assert page.evaluate("window.longest") < 200 * PATIENCE * crowded
+    assert page.locator("#events .body .row").count() < 40
+
+
+def _first_in_view(page: Page) -> str:
+    return page.evaluate("""() => {
+        const top = document.querySelector("#events .head").getBoundingClientRect().bottom;
+        const inView = [...document.querySelectorAll("#events .body .row")].filter((row) => row.getBoundingClientRect().top >= top - 2);
+        return inView.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)[0].querySelector(".c-place").innerText;
+    }""")
+
+
+def test_reload_and_second_tab(page: Page, open_page: Callable[[], Page]) -> None:
+    """A reload loses neither events nor counts, and a second tab takes nothing away from the first."""
+    send(page, 10)
+    proven(page, 10)
+    seen = rows(page)[:10]
+    second = open_page()
+    expect(second.locator("#events .body .row").first).to_be_visible()
+    assert rows(second)[:10] == seen
+    send(second)
+    proven(second, 1)
+
+    expect(page.locator("#events .body .row").first).to_contain_text("#11")
+    page.reload()
+    proven(page, 10)
+    expect(page.locator("#events .body .row").first).to_contain_text("#11")
+    assert rows(page)[1:11] == seen
+
+
+# -- the rest of the page
+
+
+def test_clocks_that_differ(context: BrowserContext, open_page: Callable[[], Page]) -> None:
+    """A browser's clock that is 30 s behind is noticed, told, and taken out of the clicked stage."""
+    context.add_init_script("const real = performance.timeOrigin; Object.defineProperty(performance, 'timeOrigin', {value: real - 30000});")
+    page = open_page()
+    expect(page.locator("#clock")).to_contain_text("clock is 30.0 s behind the server’s: “clicked” is corrected by it.")
+    send(page)
+    proven(page, 1)
+
+    page.locator("#events .body .row").first.click()
+    expect(page.locator("#events .detail")).to_contain_text("corrected by 30.0 s")
+    assert " ms" in page.locator("#events .body .row .c-total").first.inner_text()
+
+
+def test_records_and_dead_letters(page: Page, lab: Lab) -> None:
+    """The newest records of a partition, and what the consumer could not read with the reason why."""
+    with ThreadPoolExecutor() as thread:  # this one's event loop is Playwright's
+        thread.submit(write, lab.bootstrap_servers, "first-topic", [(b"broken", b"this is no JSON")]).result()
+    send(page)
+    proven(page, 1)
+    page.get_by_role("button", name="Newest records of first-topic, partition 0").click()
+    expect(page.locator("#records")).to_contain_text("received_us")
+    page.locator("#dead-letters").click()
+
+    expect(page.locator("#records")).to_contain_text("The value is not JSON")
+    expect(page.locator("#records")).to_contain_text("this is no JSON")
+
+
+def test_markup_in_events_is_text(page: Page, lab: Lab) -> None:
+    """What an event holds is shown and never run."""
+    event = {"id": "<img src=x>", "note": "<script>document.title = 'taken'</script>"}
+    request(lab.ports["producer"], "POST", "/", json.dumps(event).encode(), {"Content-Type": "application/json"})
+    row = page.locator("#events .body .row").first
+    expect(row).to_contain_text("#<img src=x>")
+    row.click()
+
+    expect(page.locator("#events .detail")).to_contain_text("<script>")
+    assert page.title() == "Event streaming lab"
+
+
+def test_nothing_from_elsewhere(context: BrowserContext, open_page: Callable[[], Page]) -> None:
+    """The page asks this machine only, so it works without a network, and its answers forbid the rest."""
+    asked: list[str] = []
+    context.on("request", lambda sent: asked.append(sent.url))
+    page = open_page()
+    send(page)
+    proven(page, 1)
+
+    assert {urlsplit(url).hostname for url in asked} == {"localhost"}
+    headers = page.request.get(page.url, headers={"Accept": "text/html"}).headers
+    assert headers["content-security-policy"].startswith("default-src 'self'; connect-src 'self' http://localhost:")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    script = page.request.get(f"{page.url}static/main.js")
+    assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert page.request.get(f"{page.url}static/main.js", headers={"If-None-Match": script.headers["etag"]}).status == 304
+    assert page.request.get(f"{page.url}static/..%2fsettings.py").status == 404
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible(page: Page, scheme: str) -> None:
+    """axe finds nothing, light and dark, on a phone, a tablet and a screen; and nothing has to be scrolled sideways."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    send(page)
+    proven(page, 1)
+    page.locator("#events .body .row").first.click()
+    page.get_by_role("button", name="Newest records of first-topic, partition 1").click()
+    expect(page.locator("#records h3")).to_be_visible()
+    for summary in page.locator("summary").all():
+        summary.click()
+
+    for width in (360, 800, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        results = Axe().run(page)
+        assert results.violations_count == 0, f"{width} px:\n{results.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    assert Axe().run(page).violations_count == 0

@@ -1,0 +1,232 @@
+"""Against a broker that trusts nobody: with what the README lists everything works, and what is wrong is said in one sentence."""
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.secured import PASSWORDS, Secured
+from tests.worker import PATIENCE, ROOT, Worker, free_port, request, run, wait_for
+
+TOKEN = "a-token-of-its-own-41"
+Settings = dict[str, str]
+
+
+# -- how to get in
+
+
+def by_password(secured: Secured, user: str = "app", mechanism: str = "PLAIN") -> Settings:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": secured.at("SASL_SSL"),
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": mechanism,
+        "KAFKA_SASL_USERNAME": user,
+        "KAFKA_SASL_PASSWORD": PASSWORDS[user],
+        "KAFKA_SSL_CA": secured.pem("ca"),
+    }
+
+
+def by_certificate(secured: Secured, name: str = "app") -> Settings:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": secured.at("SSL"),
+        "KAFKA_SECURITY_PROTOCOL": "SSL",
+        "KAFKA_SSL_CA": secured.pem("ca"),
+        "KAFKA_SSL_CERT": secured.pem(name),
+        "KAFKA_SSL_KEY": secured.pem(f"{name}-key"),
+    }
+
+
+def as_on_heroku(secured: Secured) -> Settings:
+    """The brokers' certificate is made out to another name there, and what is ours comes as text."""
+    return {
+        "KAFKA_URL": f"kafka+ssl://{secured.at('OTHER_NAME')},kafka+ssl://{secured.at('OTHER_NAME')}",
+        "KAFKA_TRUSTED_CERT": Path(secured.pem("ca")).read_text(),
+        "KAFKA_CLIENT_CERT": Path(secured.pem("app")).read_text(),
+        "KAFKA_CLIENT_CERT_KEY": Path(secured.pem("app-key")).read_text(),
+        "KAFKA_PREFIX": "team-7.",
+    }
+
+
+# -- what is allowed
+
+
+def listed(column: str, names: Settings) -> list[tuple[str, str, str]]:
+    """What README.md lists, to produce or to consume: operation, kind and name."""
+    section = (ROOT / "README.md").read_text().partition("## Another cluster")[2].partition("\n## ")[0]
+    names = {**names, "CONSUMER_GROUP-events-changelog": f"{names['CONSUMER_GROUP']}-events-changelog"}
+    found = []
+    for kind, name, *operations in re.findall(r"^\| (Topic|Group) \|([^|]*)\|([^|]*)\|([^|]*)\|$", section, re.MULTILINE):
+        [*_, suffix] = re.findall(r"`(-.*?)`", name) or [""]
+        words = operations[column == "consume"].split(",")
+        found += [(word.strip(), kind, names[re.findall(r"`(.*?)`", name)[0] + suffix]) for word in words if word.strip()]
+    assert {kind for _, kind, _ in found} == ({"Topic", "Group"} if column == "consume" else {"Topic"})
+    return found
+
+
+@pytest.fixture
+def topics_made(secured: Secured, names: Settings) -> Settings:
+    """The topics are there before the app comes, which may not make any."""
+    secured.make(names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"])
+    secured.make(f"{names['CONSUMER_GROUP']}-events-changelog", cleanup_policy="compact")
+    return names
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Worker]]:
+    workers: list[Worker] = []
+
+    def start(*arguments: str, **settings: object) -> Worker:
+        workers.append(Worker(arguments, **settings))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+# -- what works
+
+
+def ensure_event_arrives(producer: Worker, consumer: Worker) -> None:
+    answer = request(producer.port, "POST", "/", b'{"id": 1}', {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"})
+    assert answer.status == 200, answer
+    wait_for(lambda: consumer.get(f"/events/{answer.json['key']}").status == 200, "row")
+
+
+def ensure_browsers_may_ask(producer: Worker) -> None:
+    """A page of an allowed origin may send the token, and may read that it was wrong."""
+    page = {"Origin": "http://localhost:3000"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    may = request(producer.port, "OPTIONS", "/", None, page | asked)
+    assert may.status == 200
+    assert "AUTHORIZATION" in may.headers["Access-Control-Allow-Headers"].upper()
+    refused = request(producer.port, "POST", "/", b"{}", page | {"Content-Type": "application/json", "Authorization": "Bearer no"})
+    assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (401, page["Origin"])
+
+
+def ensure_no_secret(log: str, *texts: str) -> None:
+    """None of the texts is in the log; of a longer one no line is."""
+    secrets = [line for text in texts for line in text.splitlines() if not line.startswith("-----")]
+    for user, password in PASSWORDS.items():
+        secrets += [password, f"\\x00{user}", b64encode(password.encode()).decode()]
+    assert " DEBUG " in log
+    assert [secret for secret in [*secrets, TOKEN] if secret in log] == []
+
+
+def test_by_password_with_the_rights_of_each_role(secured: Secured, topics_made: Settings, start: Callable[..., Worker]) -> None:
+    """Producer and consumer, each with no more than the README lists for it, over SASL_SSL; and no secret is in a log."""
+    secured.allow("guest", *listed("produce", topics_made))
+    secured.allow("app", *listed("consume", topics_made))
+    common = {**topics_made, "API_TOKEN": TOKEN}
+
+    producer = start("-l", "debug", ROLE="producer", **common, **by_password(secured, "guest", "PLAIN"))
+    consumer = start("-l", "debug", ROLE="consumer", **common, **by_password(secured, "app", "SCRAM-SHA-512"))
+
+    ensure_event_arrives(producer.ready(60), consumer.ready(60))
+    assert consumer.get("/cluster").json["topics"][0]["name"] == topics_made["KAFKA_TOPIC"]
+    assert producer.get("/cluster").status == 200
+    assert producer.post({"id": 2}).status == 401
+    ensure_browsers_may_ask(producer)
+    ensure_no_secret(producer.log + consumer.log)
+    assert (producer.stop(), consumer.stop()) == (0, 0)
+
+
+def test_by_certificate(secured: Secured, topics_made: Settings, start: Callable[..., Worker]) -> None:
+    """The whole app over mutual TLS; the page's view of the cluster too."""
+    secured.allow("app", *listed("produce", topics_made), *listed("consume", topics_made))
+
+    worker = start("-l", "debug", **topics_made, **by_certificate(secured)).ready(60)
+
+    ensure_event_arrives(worker, worker)
+    assert [group["name"] for group in worker.get("/cluster").json["groups"]] == [topics_made["CONSUMER_GROUP"]]
+    ensure_no_secret(worker.log, Path(secured.pem("app-key")).read_text())
+    assert worker.stop() == 0
+
+
+def test_as_on_heroku(secured: Secured, names: Settings, start: Callable[..., Worker]) -> None:
+    """Its own settings are all that it takes: names with the prefix, certificates as text. Topics are made where that is allowed."""
+    prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
+    rights = [*listed("produce", prefixed), *listed("consume", prefixed)]
+    secured.allow("app", *rights, *(("Create", kind, name) for _, kind, name in rights if kind == "Topic"))
+
+    worker = start("-l", "debug", **names, **as_on_heroku(secured)).ready(60)
+
+    ensure_event_arrives(worker, worker)
+    assert worker.get("/ping").body.decode() == f"pong:{prefixed['CONSUMER_GROUP']}"
+    ensure_no_secret(worker.log, Path(secured.pem("app-key")).read_text())
+    assert worker.stop() == 0
+
+
+# -- what does not
+
+
+PASSWORD_REFUSED = "does not accept KAFKA_SASL_USERNAME='app' and its password"
+REFUSALS: dict[str, tuple[Callable[[Secured], Settings], Settings, str]] = {
+    "wrong password": (by_password, {"KAFKA_SASL_PASSWORD": "not-it"}, PASSWORD_REFUSED),
+    "wrong password, SCRAM": (lambda s: by_password(s, "app", "SCRAM-SHA-256"), {"KAFKA_SASL_PASSWORD": "not-it"}, PASSWORD_REFUSED),
+    "unknown CA": (lambda s: {**by_password(s), "KAFKA_SSL_CA": s.pem("other-ca")}, {}, "it comes from an unknown CA, so set KAFKA_SSL_CA"),
+    "expired": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("EXPIRED")}, {}, "is not accepted: it has expired"),
+    "other name": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("OTHER_NAME")}, {}, "it is made out to another name"),
+    "no certificate": (by_certificate, {"KAFKA_SSL_CERT": "", "KAFKA_SSL_KEY": ""}, "does not accept a client without a certificate"),
+    "stranger": (lambda s: by_certificate(s, "stranger"), {}, "does not accept this client's certificate"),
+    "no TLS": (lambda s: {"KAFKA_BOOTSTRAP_SERVERS": s.at("SSL")}, {}, "PROTOCOL=PLAINTEXT may not fit"),
+    "no TLS there": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("PLAINTEXT")}, {}, "PROTOCOL=SSL may not fit"),
+    "not allowed": (by_password, {}, "it may not make it: an ACL for Create is missing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_a_start_that_is_refused(reason: str, secured: Secured, names: Settings) -> None:
+    """One sentence says why, soon, the exit code is 1, and no password is shown."""
+    way, changed, sentence = REFUSALS[reason]
+    settings = {**names, **way(secured), **changed, "START_TIMEOUT_SECONDS": "2"}
+
+    began = time.monotonic()
+    ended = run("worker", "-l", "info", PORT=free_port(), **settings)
+
+    assert time.monotonic() - began < 15 * PATIENCE
+    assert ended.returncode == 1
+    assert sentence in ended.stderr
+    assert ended.stderr.strip().count("\n") == 0, ended.stderr
+    assert settings.get("KAFKA_SASL_PASSWORD") not in (words := ended.stdout + ended.stderr).split("'"), words
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind", "name"),
+    [
+        ("Write", "topic", "KAFKA_TOPIC"),
+        ("DescribeConfigs", "topic", "changelog"),
+        ("Read", "group", "CONSUMER_GROUP"),
+    ],
+)
+def test_each_right_is_needed(operation: str, kind: str, name: str, secured: Secured, topics_made: Settings) -> None:
+    """Without one of them no worker would start, and `check` says which one it is; it has found all others well."""
+    full_name = topics_made.get(name, f"{topics_made['CONSUMER_GROUP']}-events-changelog")
+    rights = [*listed("produce", topics_made), *listed("consume", topics_made)]
+    secured.allow("app", *(right for right in rights if right != (operation, kind.title(), full_name)))
+
+    checked = run("check", **topics_made, **by_password(secured))
+
+    assert checked.returncode == 1
+    assert checked.stderr == "A worker would not start.\n"
+    assert f"Kafka does not allow this client {operation} on the {kind} {full_name}: an ACL is missing." in checked.stdout
+    assert checked.stdout.count("\n") == 5, checked.stdout
+
+
+def test_check_makes_nothing(secured: Secured, names: Settings) -> None:
+    """Where topics are missing that a worker would make it says so, again and again."""
+    for _ in range(2):
+        checked = run("check", KAFKA_BOOTSTRAP_SERVERS=secured.at("PLAINTEXT"), **names)
+
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert checked.stdout.splitlines() == [
+            f"Connected to {secured.at('PLAINTEXT')}.",
+            f"The topic {names['KAFKA_TOPIC']} is missing, and a worker makes it.",
+            f"The topic {names['DEAD_LETTER_TOPIC']} is missing, and a worker makes it.",
+            f"The topic {names['CONSUMER_GROUP']}-events-changelog is missing, and a worker makes it.",
+            f"The group {names['CONSUMER_GROUP']} can be joined.",
+            "A worker would start.",
+        ]
