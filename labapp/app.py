@@ -169,7 +169,7 @@ app = faust.App(
     # HTTP
     web_bind=settings.WEB_BIND,
     web_port=settings.PORT,
-    web_application_options={"middlewares": [web.errors_as_json, web.token_checked], "client_max_size": BODY_BYTES_MAX},
+    web_application_options={"middlewares": [web.errors_as_json, *([web.token_checked] if settings.API_TOKEN else [])], "client_max_size": BODY_BYTES_MAX},
     web_cors_options={
         origin: ResourceOptions(allow_headers="*", allow_methods="*", expose_headers="*") for origin in settings.CORS_ORIGINS
     },

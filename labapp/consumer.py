@@ -8,7 +8,7 @@ Faust acks what an agent fails on, and so loses it (faust/streams.py).
 import asyncio
 import logging
 import os
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka.errors import KafkaError
 
@@ -27,7 +27,11 @@ log = logging.getLogger(__name__)
 async def record(stream: Any) -> None:
     # One batch at a time (concurrency 1): batches are acked in order. Without noack Faust would ack a batch on SIGTERM, unrecorded.
     async for event in stream.noack().events():
-        await record_or_exit(event.value)
+        try:
+            await record_or_exit(event.value)
+        except Exception:  # a defect of ours, behind what is tried again
+            log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
+            exit_at_once()
         event.ack()
 
 
@@ -67,14 +71,19 @@ async def record_or_exit(batch: Batch) -> None:
             batch.end - 1,
             settings.RECORD_TIMEOUT_SECONDS,
         )
-        logging.shutdown()
-        os._exit(EX_SOFTWARE)  # SystemExit raised in an agent hangs a Faust worker
+        exit_at_once()
     metrics.count_batch(batch, changes.rows, len(changes.fresh), dead)
     if changes.reorder:
         rows.sort(by=offset_of)
     for value in changes.fresh:
         feed.add(value, consumed_us)
     feed.tell()
+
+
+def exit_at_once() -> NoReturn:
+    """SystemExit raised in an agent would hang a Faust worker."""
+    logging.shutdown()
+    os._exit(EX_SOFTWARE)
 
 
 @events.on_recover

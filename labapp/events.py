@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -56,7 +57,12 @@ def now_us() -> int:
 
 def local_time(time_us: int) -> str:
     """`HH:MM:SS:mmm` in the server's time zone: how the workshop writes a time."""
-    return f"{time.strftime('%H:%M:%S', time.localtime(time_us // 1_000_000))}:{time_us // 1000 % 1000:03}"
+    return f"{_local_second(time_us // 1_000_000)}:{time_us // 1000 % 1000:03}"
+
+
+@lru_cache(maxsize=16)
+def _local_second(time_seconds: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(time_seconds))
 
 
 # -- from HTTP to a record

@@ -86,6 +86,8 @@ def runner(application: web.Application) -> web.AppRunner:
 async def body_of(request: web.Request) -> bytes:
     """The whole body. Raises Refused where it does not arrive in time, so that whoever is slow holds nothing for long."""
     try:
+        if request.content.is_eof():  # it came with the headers, as a small one does
+            return await request.read()
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await request.read()
     except TimeoutError:
