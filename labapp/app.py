@@ -1,5 +1,6 @@
 """All that exists in Kafka for this app, on one screen: the app, its topics, its table; and how a worker starts."""
 
+import gc
 import ipaddress
 import logging
 import os
@@ -111,6 +112,11 @@ class Worker(faust.Worker):
                 self.loop.run_until_complete(cluster.check_group(settings.CONSUMER_GROUP, self.app.assignor.name))  # type: ignore[attr-defined]
         except cluster.Unsuitable as exc:
             raise settings.cant_start(f"{exc}.") from None
+        # What is loaded by now stays, so it need not be looked through again and again; and a batch makes thousands of objects that
+        # soon go by themselves. Measured: a fifth of the speed of recording.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         super().execute_from_commandline()
 
 
@@ -159,7 +165,7 @@ app = faust.App(
     producer_acks=-1,
     producer_linger=0,
     producer_request_timeout=settings.KAFKA_REQUEST_TIMEOUT_SECONDS,
-    producer_max_batch_size=400_000,
+    producer_max_batch_size=1_000_000,  # a batch of rows goes in one; brokers take a little more (message.max.bytes)
     producer_max_request_size=2_500_000,
     # streams
     stream_buffer_maxsize=8,  # batches
@@ -169,7 +175,10 @@ app = faust.App(
     # HTTP
     web_bind=settings.WEB_BIND,
     web_port=settings.PORT,
-    web_application_options={"middlewares": [web.errors_as_json, *([web.token_checked] if settings.API_TOKEN else [])], "client_max_size": BODY_BYTES_MAX},
+    web_application_options={
+        "middlewares": [web.errors_as_json, *([web.token_checked] if settings.API_TOKEN else [])],
+        "client_max_size": BODY_BYTES_MAX,
+    },
     web_cors_options={
         origin: ResourceOptions(allow_headers="*", allow_methods="*", expose_headers="*") for origin in settings.CORS_ORIGINS
     },

@@ -130,8 +130,12 @@ _ROW = (
 )
 
 
-def _json(number: int | None) -> bytes:
-    return b"null" if number is None else b"%d" % number
+_NULL = b"null"
+
+
+@lru_cache(maxsize=64)
+def _topic_json(topic: str) -> bytes:
+    return orjson.dumps(topic)
 
 
 def row_of(record: Record, consumed_us: int) -> tuple[str, bytes]:
@@ -145,27 +149,21 @@ def row_of(record: Record, consumed_us: int) -> tuple[str, bytes]:
         raise Unusable(f"The value is not JSON: {exc}") from None
     if not isinstance(event, dict):
         raise Unusable("The value is JSON, but not an object")
-    received_us = produced_us = None
+    received = produced = _NULL
     for name, text in record.headers:
         if name == "received_us":
-            received_us = _stamp(text)
+            received = _stamp(text)
         elif name == "produced_us":
-            produced_us = _stamp(text)
-    appended_us = record.timestamp * 1000 if record.timestamp_type == _LOG_APPEND_TIME else None
+            produced = _stamp(text)
+    appended = b"%d" % (record.timestamp * 1000) if record.timestamp_type == _LOG_APPEND_TIME else _NULL
+    clicked = _NULL
+    if (click := event.get("clicked")) is not None:
+        arrival_us = int(received) if received is not _NULL else int(appended) if appended is not _NULL else consumed_us
+        if (click_us := clicked_us(click, arrival_us)) is not None:
+            clicked = b"%d" % click_us
     key = row_key(record)
-    clicked = clicked_us(event.get("clicked"), received_us or appended_us or consumed_us)
-    row = _ROW % (
-        orjson.dumps(key),
-        orjson.dumps(record.topic),
-        record.partition,
-        record.offset,
-        value,
-        _json(clicked),
-        _json(received_us),
-        _json(produced_us),
-        _json(appended_us),
-        consumed_us,
-    )
+    place = orjson.dumps(key), _topic_json(record.topic), record.partition, record.offset
+    row = _ROW % (*place, value, clicked, received, produced, appended, consumed_us)
     if (size := len(key) + len(row)) > ROW_BYTES_MAX:
         raise Unusable(f"Key and row would have {size} bytes, more than {ROW_BYTES_MAX}")
     return key, row
@@ -197,9 +195,9 @@ def row_key(record: Record) -> str:
     return f"{record.topic}-{record.partition}-{record.offset}"
 
 
-def _stamp(text: bytes | None) -> int | None:
-    """A header's microseconds; None for what others may have put there. 16 digits reach to the year 2286."""
-    return int(text) if text and len(text) <= 16 and text.isdigit() else None
+def _stamp(text: bytes | None) -> bytes:
+    """A header's microseconds as JSON; null for what others may have put there. 16 digits reach to the year 2286."""
+    return text if text and len(text) <= 16 and text.isdigit() and not text.startswith(b"0") else _NULL
 
 
 def clicked_us(clicked: object, arrival_us: int) -> int | None:

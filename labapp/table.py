@@ -26,11 +26,10 @@ async def send(producer: AIOKafkaProducer, tp: TP, messages: Iterable[Message]) 
     batches = [producer.create_batch()]
     acknowledgements = []
     for key, value, headers in messages:
-        message = {"timestamp": now_ms, "key": key, "value": value, "headers": headers}
-        if batches[-1].append(**message) is None:  # full; an empty batch takes any message
+        if batches[-1].append(timestamp=now_ms, key=key, value=value, headers=headers) is None:  # full; an empty one takes any message
             acknowledgements.append(await producer.send_batch(batches[-1], tp.topic, partition=tp.partition))
             batches.append(producer.create_batch())
-            batches[-1].append(**message)
+            batches[-1].append(timestamp=now_ms, key=key, value=value, headers=headers)
     acknowledgements.append(await producer.send_batch(batches[-1], tp.topic, partition=tp.partition))
     acknowledged = await asyncio.gather(*acknowledgements)
     return [(metadata.offset, batch.record_count()) for metadata, batch in zip(acknowledged, batches, strict=True)]
