@@ -167,7 +167,7 @@ def lab_of_its_own() -> Iterator[Lab]:
             yield lab
 
 
-async def run(lab: Lab, seconds: float, seed: int, rate: int, say: Callable[[str], None] = print) -> Outcome:
+async def run(lab: Lab, seconds: float, seed: int, rate: int, say: Callable[[str], None] = print, kinds: list[Fault] = FAULTS) -> Outcome:
     """Load and faults for so long, then waits until every acknowledged key has a row, for GIVE_UP_SECONDS at most."""
     outcome, draw, over = Outcome(), random.Random(seed), asyncio.Event()
     sender = asyncio.create_task(send(lab, rate, outcome, over))
@@ -176,7 +176,7 @@ async def run(lab: Lab, seconds: float, seed: int, rate: int, say: Callable[[str
     faults: list[Fault] = []
     while time.monotonic() < end:
         if not faults:  # each once before any comes twice
-            faults = draw.sample(FAULTS, len(FAULTS))
+            faults = draw.sample(kinds, len(kinds))
         fault = faults.pop()
         outcome.faults.append((fault.what, now_us()))
         say(f"{time.strftime('%H:%M:%S')} {fault.what} ({len(outcome.acknowledged)} of {outcome.sent} acknowledged)")
@@ -237,12 +237,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="of each seed")
     parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--rate", type=int, default=150, help="events a second")
+    parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults, such as 'kill broker-1'; default: all")
     options = parser.parse_args()
+    kinds = [fault for fault in FAULTS if not options.only or fault.what in options.only]
+    if not kinds:
+        parser.error(f"a fault is one of: {', '.join(fault.what for fault in FAULTS)}")
     os.environ["ROWS_KEPT"] = str(10_000_000)
     failed = False
     for seed in options.seed:
         with lab_of_its_own() as lab:
-            outcome = asyncio.run(run(lab, options.seconds, seed, options.rate))
+            outcome = asyncio.run(run(lab, options.seconds, seed, options.rate, kinds=kinds))
         print(f"\nseed {seed}\n{report(outcome)}\n", flush=True)
         failed |= bool(outcome.missing or outcome.twice or not outcome.acknowledged)
         if outcome.missing:
