@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from faust.exceptions import AlreadyConfiguredWarning
 from yarl import URL
 
-from labapp import cluster, logs, security, settings, web
+from labapp import brokers, cluster, logs, security, settings, web
 from labapp.batches import BatchSchema, BatchTransport
 from labapp.events import BODY_BYTES_MAX
 from labapp.table import BatchTable
@@ -128,6 +128,8 @@ def _reachable_name(bound: str) -> str:
     except ValueError:  # a name
         return bound
 
+
+brokers.give_up_in_time()
 
 _millis = 1000
 app = faust.App(

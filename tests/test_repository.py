@@ -34,6 +34,7 @@ ORDER = (
         "cluster",
         "overview",
         "openapi",
+        "brokers",
         "batches",
         "table",
         "dead_letters",

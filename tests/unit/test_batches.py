@@ -7,6 +7,8 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from faust.streams import Stream
 from faust.tables.base import Collection
@@ -56,7 +58,7 @@ def test_rows_are_put_in_order() -> None:
     assert (list(rows.items()), rows.size_bytes) == ([("a", b"1"), ("b", b"2"), ("c", b"3")], 3)
 
 
-# The text of what labapp/batches.py overrides, calls or answers, in faust-streaming 0.15.3 and aiokafka 0.14.0.
+# The text of what labapp/batches.py and labapp/brokers.py override, call or answer, in faust-streaming 0.15.3 and aiokafka 0.14.0.
 READ = {
     Consumer.getmany: "4b168d84882a",
     Consumer._wait_next_records: "6218e1969a63",
@@ -88,6 +90,10 @@ READ = {
     aiokafka.AIOKafkaProducer.send_batch: "bf42b0f0c5c0",
     Fetcher.fetched_records: "be4348896b9b",
     Fetcher.seek_to: "f0ba6aba6c22",
+    AIOKafkaClient.bootstrap: "198943b004e5",
+    AIOKafkaClient._metadata_update: "06dc51ed3e0d",
+    AIOKafkaConnection.send: "5909ea32f4ef",
+    AIOKafkaConnection._handle_frame: "46a7d9b8cf7c",
 }
 
 
@@ -97,6 +103,6 @@ def test_what_is_overridden_is_as_it_was_read(what: Any) -> None:
     text = inspect.getsource(what)
 
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == READ[what], (
-        f"{what.__qualname__} of {what.__module__} is not as labapp/batches.py was written for: "
+        f"{what.__qualname__} of {what.__module__} is not as labapp was written for: "
         "compare both, run `make faults`, then put the new hash here."
     )
