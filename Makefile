@@ -34,7 +34,8 @@ clean-data: venv/made
 # Newer versions of everything: make requirements UV_ARGS=--upgrade
 requirements: venv/made
 	$(COMPILE) pyproject.toml --output-file requirements.txt
-	$(COMPILE) pyproject.toml --extra lab --extra test --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra lab --extra otel --extra test --constraints requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra otel --constraints requirements-dev.txt --output-file requirements-otel.txt
 
 venv/made: requirements-dev.txt
 	@$(PYTHON) make_venv.py

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaProducer
 from faust.exceptions import AlreadyConfiguredWarning
 from yarl import URL
 
-from labapp import brokers, cluster, logs, security, settings, web
+from labapp import brokers, cluster, logs, security, settings, tracing, web
 from labapp.batches import BatchSchema, BatchTransport
 from labapp.events import BODY_BYTES_MAX
 from labapp.table import BatchTable
@@ -89,6 +89,7 @@ class Worker(faust.Worker):
         cut_short = threading.Timer(settings.STOP_TIMEOUT_SECONDS, self._cut_short)
         cut_short.daemon = True
         cut_short.start()
+        tracing.give_up_after(0.9 * settings.STOP_TIMEOUT_SECONDS)
         super()._schedule_shutdown(signal)
 
     def _cut_short(self) -> None:
@@ -180,7 +181,7 @@ app = faust.App(
     web_bind=settings.WEB_BIND,
     web_port=settings.PORT,
     web_application_options={
-        "middlewares": [web.errors_as_json, *([web.token_checked] if settings.API_TOKEN else [])],
+        "middlewares": [*tracing.MIDDLEWARES, web.errors_as_json, *([web.token_checked] if settings.API_TOKEN else [])],
         "client_max_size": BODY_BYTES_MAX,
     },
     web_cors_options={

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from aiokafka.errors import KafkaError
 
-from labapp import feed, metrics, settings
+from labapp import feed, metrics, settings, tracing
 from labapp.app import EX_SOFTWARE, app, events, kafka_producer, source
 from labapp.batches import Batch
 from labapp.changes import Changes, changes_of
@@ -36,6 +36,7 @@ async def record(stream: Any) -> None:
             under_way[partition] = group.create_task(record_and_ack(event))
 
 
+@tracing.recorded
 async def record_and_ack(event: Any) -> None:
     try:
         await record_or_exit(event.value)

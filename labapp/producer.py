@@ -9,7 +9,7 @@ from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 from faust.web import View
 
-from labapp import feed, logs, metrics, page, settings
+from labapp import feed, logs, metrics, page, settings, tracing
 from labapp.app import app, kafka_producer
 from labapp.events import Unusable, key_of, now_us, posted, record_headers, record_value
 from labapp.shapes import Sent
@@ -82,6 +82,7 @@ class NotAcknowledged(Refused):
     """Whether Kafka has the event is not known."""
 
 
+@tracing.sent
 async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> RecordMetadata:
     """Sends until acknowledged, for PRODUCE_TIMEOUT_SECONDS at most; then Refused with 503, as where too many are under way.
 

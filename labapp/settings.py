@@ -120,6 +120,12 @@ def token(text: str) -> str:
     return text
 
 
+def address(text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
+        raise ValueError("it is an address such as http://localhost:4318")
+    return text
+
+
 def origins(text: str) -> list[str]:
     found = words(text)
     for origin in found:
@@ -216,6 +222,13 @@ STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 6
 
 # A line of the log is text for people, or a JSON object for programs.
 LOG_FORMAT: str = config("LOG_FORMAT", "text", one_of("text", "json"))
+
+# -- tracing
+
+# Where spans go, by OTLP over HTTP, such as http://localhost:4318. Empty: none are made. Wants the packages of requirements-otel.txt.
+OTEL_EXPORTER_OTLP_ENDPOINT: str = config("OTEL_EXPORTER_OTLP_ENDPOINT", "", address)
+# What this worker is called in them.
+OTEL_SERVICE_NAME: str = config("OTEL_SERVICE_NAME", "labapp", str)
 
 # -- HTTP
 

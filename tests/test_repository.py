@@ -29,6 +29,7 @@ ORDER = (
         "stages",
         "metrics",
         "web",
+        "tracing",
         "feed",
         "permissions",
         "cluster",
@@ -170,18 +171,19 @@ def wanted(requirements: list[str]) -> set[str]:
 
 
 def test_requirements_are_the_projects() -> None:
-    """Each requirement of pyproject.toml is pinned: the app's in requirements.txt, those of lab and tests in the other file alone."""
+    """Each requirement of pyproject.toml is pinned: the app's in requirements.txt, tracing's in one more, all in the last."""
     project = tomllib.loads(read("pyproject.toml"))["project"]
-    app, dev = pins("requirements.txt"), pins("requirements-dev.txt")
+    app, otel, dev = pins("requirements.txt"), pins("requirements-otel.txt"), pins("requirements-dev.txt")
     extra = set().union(*map(wanted, project["optional-dependencies"].values()))
 
     assert wanted(project["dependencies"]) <= app.keys()
     assert not extra & app.keys()
     assert extra <= dev.keys()
-    assert app.items() <= dev.items(), "run: make requirements"
+    assert wanted(project["optional-dependencies"]["otel"]) <= otel.keys()
+    assert app.items() <= otel.items() <= dev.items(), "run: make requirements"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-otel.txt", "requirements-dev.txt"])
 def test_every_pin_has_hashes(name: str) -> None:
     """Nothing can be installed but what was looked at."""
     pinned = re.split(r"\n(?=[a-z])", read(name))[1:]

@@ -73,8 +73,8 @@ def run(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]
 
 
 def environment(settings: dict[str, object]) -> dict[str, str]:
-    """Ours without any setting of Kafka, Faust or the lab, and with these."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "FAUST_", "LAB_"))}
+    """Ours without any setting of Kafka, Faust, OpenTelemetry or the lab, and with these."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "FAUST_", "LAB_", "OTEL_"))}
     return {**ours, **{name: str(value) for name, value in settings.items()}}
 
 

@@ -36,6 +36,7 @@ def settings(code: str, folder: Path, **environment: str) -> subprocess.Complete
         ("ROWS_KEPT", "0"),
         ("PRODUCE_TIMEOUT_SECONDS", "soon"),
         ("PRODUCE_TIMEOUT_SECONDS", "nan"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "http://localhost:3000/page"),
         ("PRODUCER_TOPICS", "a,b c"),
