@@ -222,9 +222,22 @@ def test_compose_has_the_labs_processes_on_its_ports() -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
     assert published.pop("kafka-ui") == ["127.0.0.1:8080:8080"]
+    published["consumer"] = published.pop("consumer-port")  # which stands in front of it
     assert published == {name: [f"127.0.0.1:{port}:{port}"] for name, port in PORTS.items() if name != "controller"}
     for name in BROKERS:
         assert services[name]["environment"]["KAFKA_ADVERTISED_LISTENERS"].endswith(f"OUTSIDE://localhost:{PORTS[name]}")
+
+
+def test_compose_consumer_can_be_scaled() -> None:
+    """Nothing that only one container can have; port 8000 leads to the service, whose containers announce their own host names."""
+    consumer, front = (compose()["services"][name] for name in ("consumer", "consumer-port"))
+
+    assert not {"ports", "container_name", "hostname", "networks"} & consumer.keys()
+    assert not {"PORT", "WEB_BIND", "WEB_HOST"} & consumer["environment"].keys()
+    assert re.search(r"^ENV .*\bWEB_BIND=0\.0\.0\.0$", read("Dockerfile"), re.MULTILINE)
+    assert front["volumes"] == ["./haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro"]
+    assert re.search(r"^ *bind :8000$", read("haproxy.cfg"), re.MULTILINE)
+    assert re.search(r"^ *server-template \S+ \d+ consumer:8000$", read("haproxy.cfg"), re.MULTILINE)
 
 
 def test_compose_names_versions() -> None:
