@@ -1,0 +1,26 @@
+"""Tracing that nobody asked for costs nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+CODE = """
+import sys
+import labapp.producer, labapp.consumer
+from labapp import tracing
+
+async def call(): pass
+
+assert tracing.sent(call) is call and tracing.recorded(call) is call and not tracing.MIDDLEWARES
+assert not hasattr(labapp.producer.produce, "__wrapped__") and not hasattr(labapp.consumer.record_and_ack, "__wrapped__")
+assert not any(name.partition(".")[0] == "opentelemetry" for name in sys.modules)
+"""
+
+
+def test_off_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    """Without the setting nothing of OpenTelemetry is imported, though it is installed, and no function is another one."""
+    ran = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+
+    assert ran.returncode == 0, ran.stderr
