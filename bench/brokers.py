@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from bench.run import free_port, say
 from labapp.lab import KAFKA, PORTS, Lab, processes
@@ -104,17 +106,45 @@ def event(number: int, now_us: int) -> tuple[bytes, bytes, list[tuple[str, bytes
 async def fill(bootstrap: str, topic: str, count: int) -> None:
     """A topic with so many events waiting, spread evenly."""
     await make_topic(bootstrap, topic, message_timestamp_type="LogAppendTime")
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=400_000, max_request_size=2_500_000) as producer:
+    async with _producer(bootstrap) as producer:
         for partition in range(PARTITIONS):
-            batch, now_us = producer.create_batch(), time.time_ns() // 1000
-            for number in range(partition, count, PARTITIONS):
-                key, value, headers = event(number, now_us)
-                if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                    await producer.send_batch(batch, topic, partition=partition)
-                    batch = producer.create_batch()
-                    batch.append(timestamp=None, key=key, value=value, headers=headers)
-            await (await producer.send_batch(batch, topic, partition=partition))
+            for batch in _batches(producer, partition, count):
+                await producer.send_batch(batch, topic, partition=partition)
         await producer.flush()
+
+
+async def recorded_pace(bootstrap: str, topic: str, changelog: str, events: int, messages: int, used: Callable[[], float]) -> Pace:
+    """As written_pace, of so many events that are written while it is measured: to whom waits for them.
+
+    They are put into batches beforehand, so that writing them takes little of the machine.
+    """
+    async with _producer(bootstrap) as producer:
+        waiting = [deque(_batches(producer, partition, events)) for partition in range(PARTITIONS)]
+
+        async def write(partition: int) -> None:
+            while waiting[partition]:
+                await producer.send_batch(waiting[partition].popleft(), topic, partition=partition)
+
+        writing = asyncio.gather(*map(write, range(PARTITIONS)))
+        pace = await written_pace(bootstrap, changelog, events, messages, used)
+        await writing
+        return pace
+
+
+def _producer(bootstrap: str) -> AIOKafkaProducer:
+    return AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=400_000, max_request_size=2_500_000)
+
+
+def _batches(producer: AIOKafkaProducer, partition: int, count: int) -> Iterator[BatchBuilder]:
+    """One partition's share of so many events."""
+    batch, now_us = producer.create_batch(), time.time_ns() // 1000
+    for number in range(partition, count, PARTITIONS):
+        key, value, headers = event(number, now_us)
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=headers)
+    yield batch
 
 
 async def written(bootstrap: str, topic: str) -> int:

@@ -1,15 +1,21 @@
-"""Growth: whether an event costs more when more of them wait, and whether memory grows; with one worker and with two.
+"""Growth: whether an event costs more when more of them wait, whether memory grows, and what more workers bring and cost.
 
 10,000 rows are kept a partition, as by default, on 4 partitions: after 100,000 events the table is full. The time an event is measured by
 the changelog's end (brokers.written_pace), which also moves where 10,000 events are done in a tenth of a second. Memory is the
-worker's resident set once all is recorded (one worker).
+worker's resident set once all is recorded.
+
+1, 2 and 4 workers share the partitions and wait; then the events are written. Of all of them together, and of each on average, events a
+second; and their CPU time, an event and in per cent of one core. On a machine with fewer cores than workers and brokers want, it shows what
+a worker more costs, not what it brings.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 
-from bench.brokers import PARTITIONS, delete_topics, fill, written_pace
-from bench.run import Run, free_port, say
+from bench.brokers import PARTITIONS, Pace, delete_topics, fill, make_topic, recorded_pace, written_pace
+from bench.http import get, is_ready
+from bench.run import Program, Run, free_port, say
 
 ROWS_KEPT = 10_000
 SETTLE_SECONDS = 1.5
@@ -22,28 +28,61 @@ def measure(run: Run) -> None:
         asyncio.run(fill(run.bootstrap, topic, events))
     for _ in run.rounds("growth"):
         for events, topic in topics.items():
-            for workers in (1, 2):
-                record(run, topic, events, workers)
+            record(run, topic, events)
+        for workers in (1, 2, 4):
+            share(run, run.size.events, workers)
         asyncio.run(delete_topics(run.bootstrap, unless=lambda name: name in topics.values()))
     asyncio.run(delete_topics(run.bootstrap, unless=lambda topic: False))
 
 
-def record(run: Run, topic: str, events: int, workers: int) -> None:
+def record(run: Run, topic: str, events: int) -> None:
     group = run.fresh("growth")
-    started = [
-        run.ours("consumer", topic, group, PORT=free_port(), KAFKA_PARTITIONS=PARTITIONS, ROWS_KEPT=ROWS_KEPT) for _ in range(workers)
-    ]
+    with run.running(worker(run, topic, group, free_port())) as [one]:
+        pace = asyncio.run(written_pace(run.bootstrap, f"{group}-events-changelog", events, messages(events), one.cpu_seconds))
+        run.found("growth", f"{events:,} events", "µs an event", 1e6 / pace.events_a_second)
+        run.found("growth", f"{events:,} events, CPU", "µs an event", pace.cpu_us_an_event)
+        time.sleep(SETTLE_SECONDS)
+        run.found("growth, memory", f"{events:,} events", "MB", one.resident_mb())
 
-    def used() -> float:
-        return sum(worker.cpu_seconds() for worker in started)
 
-    # A row is one message, and each row beyond those kept one more, which deletes the oldest.
-    expired = sum(max(0, len(range(partition, events, PARTITIONS)) - ROWS_KEPT) for partition in range(PARTITIONS))
+def share(run: Run, events: int, workers: int) -> None:
+    topic, group = run.fresh("growth-shared"), run.fresh("growth")
+    asyncio.run(make_topic(run.bootstrap, topic, message_timestamp_type="LogAppendTime"))
+    ports = [free_port() for _ in range(workers)]
+    started = [worker(run, topic, group, port) for port in ports]
     with run.running(*started):
-        pace = asyncio.run(written_pace(run.bootstrap, f"{group}-events-changelog", events, events + expired, used))
-        part = f"growth, {workers} {'worker' if workers == 1 else 'workers'}"
-        run.found(part, f"{events:,} events", "µs an event", 1e6 / pace.events_a_second)
-        run.found(part, f"{events:,} events, CPU", "µs an event", pace.cpu_us_an_event)
-        if workers == 1:
-            time.sleep(SETTLE_SECONDS)
-            run.found("growth, memory", f"{events:,} events", "MB", started[0].resident_mb())
+        for program, port in zip(started, ports, strict=True):
+            program.wait_for(owns(port, PARTITIONS // workers))
+        pace = asyncio.run(
+            recorded_pace(
+                run.bootstrap,
+                topic,
+                f"{group}-events-changelog",
+                events,
+                messages(events),
+                lambda: sum(program.cpu_seconds() for program in started),
+            )
+        )
+    found(run, f"{workers} {'worker' if workers == 1 else 'workers'}", workers, pace)
+
+
+def owns(port: int, partitions: int) -> Callable[[Program], bool]:
+    """Whether a worker of ours is ready, with so many partitions."""
+    return lambda program: is_ready(port)(program) and len(get(port, "/status")["partitions"]) == partitions
+
+
+def found(run: Run, candidate: str, workers: int, pace: Pace) -> None:
+    part = "growth, workers"
+    run.found(part, candidate, "events/s", pace.events_a_second)
+    run.found(part, f"{candidate}, each", "events/s", pace.events_a_second / workers)
+    run.found(part, f"{candidate}, CPU", "µs an event", pace.cpu_us_an_event)
+    run.found(part, f"{candidate}, CPU", "% of a core", pace.cpu_us_an_event * pace.events_a_second / 1e4)
+
+
+def worker(run: Run, topic: str, group: str, port: int) -> Program:
+    return run.ours("consumer", topic, group, PORT=port, KAFKA_PARTITIONS=PARTITIONS, ROWS_KEPT=ROWS_KEPT)
+
+
+def messages(events: int) -> int:
+    """How many so many events make in the changelog: each its row, and each beyond those kept one more, which deletes the oldest."""
+    return events + sum(max(0, len(range(partition, events, PARTITIONS)) - ROWS_KEPT) for partition in range(PARTITIONS))
