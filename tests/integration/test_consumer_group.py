@@ -58,6 +58,27 @@ def test_two_workers_split_the_partitions(start_worker: StartWorker) -> None:
     wait_for(lambda: first.get("/health/ready").status == 200 and rows_of(first).keys() == keys, "all rows at the one left")
 
 
+def test_a_worker_beyond_the_partitions_waits_for_its_turn(start_worker: StartWorker) -> None:
+    """Of three workers on two partitions one has none, is ready, gives any row, and takes over from one that is gone."""
+    producer = start_worker(ROLE="producer").ready()
+    workers = [start_worker(ROLE="consumer").ready() for _ in range(3)]
+    keys = {producer.post({"id": number}).json["key"] for number in range(20)}
+
+    def idle() -> list[Worker]:
+        ready = [worker for worker in workers if worker.get("/health/ready").status == 200]
+        return [worker for worker in ready if not worker.rows()] if len(ready) == 3 else []
+
+    wait_for(lambda: len(idle()) == 1 and sum(len(worker.rows()) for worker in workers) == 20, "two share the rows, one has none")
+    [spare] = idle()
+    assert {spare.get(f"/events/{key}").status for key in keys} == {200}
+
+    gone = next(worker for worker in workers if worker is not spare)
+    gone.kill()
+    left = [worker for worker in workers if worker is not gone]
+    wait_for(lambda: all(worker.get("/health/ready").status == 200 and worker.rows() for worker in left), "taken over", 40)
+    assert {key for worker in left for key in rows_of(worker)} == keys
+
+
 def test_any_worker_finds_a_row_wherever_another_producer_put_it(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
     """Other programs hash keys in their own way, or leave them out."""
     first = start_worker(ROLE="consumer").ready()
