@@ -14,7 +14,7 @@ export class List {
   #look = null;
   #open = null;
   #detailHeight = 0;
-  #anchor = null;
+  #height = 0; // of a row, as the style sheet has it for this width; read once a painting, since each reading has the styles computed
 
   // drawDetail(element, event) fills an opened row; changed() asks for a new painting
   constructor(target, drawDetail, changed) {
@@ -36,14 +36,18 @@ export class List {
 
   // look: {order, stateOf(event), log, emptyWords}
   draw(events, look) {
+    const reading = this.#reading();
+    this.#height = Number.parseFloat(getComputedStyle(this.#target).getPropertyValue("--row"));
     this.#events = events.slice(); // between two paintings nothing moves, however much comes in
     this.#look = look;
     setText(this.#empty, look.emptyWords);
     this.#empty.hidden = events.length > 0;
     this.#scroller.hidden = !events.length;
-    if (this.#open && !events.includes(this.#open)) this.#open = null;
-    this.#hold();
-    this.#draw(true);
+    if (this.#open && !events.includes(this.#open)) {
+      this.#open = null;
+      this.#detailHeight = 0;
+    }
+    this.#draw(true, reading);
   }
 
   close() {
@@ -54,35 +58,44 @@ export class List {
 
   focus(step) {
     const focused = [...this.#rows].find(([, row]) => row.element.contains(document.activeElement));
-    const index = focused ? this.#indexOf(focused[0]) + step : Math.floor(this.#scroller.scrollTop / this.#height());
+    const index = focused ? this.#indexOf(focused[0]) + step : Math.floor(this.#scroller.scrollTop / this.#height);
     this.#focusRow(Math.max(0, Math.min(this.#events.length - 1, index)));
   }
 
   // -- place: index 0 is the newest
 
-  #height() { return Number.parseFloat(getComputedStyle(this.#target).getPropertyValue("--row")); }
   #at(index) { return this.#events[this.#events.length - 1 - index]; }
   #indexOf(event) { return this.#events.length - 1 - this.#events.lastIndexOf(event); }
-  #top(index) { return index * this.#height() + (this.#open && index > this.#indexOf(this.#open) ? this.#detailHeight : 0); }
+  #top(index) { return index * this.#height + (this.#open && index > this.#indexOf(this.#open) ? this.#detailHeight : 0); }
 
-  // What is being read stays where it is while newer rows come in above it.
-  #hold() {
-    if (!this.#anchor || this.#scroller.scrollTop < 4 || !this.#events.includes(this.#anchor.event)) return;
-    this.#scroller.scrollTop = this.#top(this.#indexOf(this.#anchor.event)) + this.#anchor.below;
+  // Which row is at the upper edge
+  #first(scrollTop) {
+    const open = this.#open ? this.#indexOf(this.#open) : -1;
+    let first = Math.floor(scrollTop / this.#height);
+    if (open >= 0 && first > open) first = Math.max(open, Math.floor((scrollTop - this.#detailHeight) / this.#height));
+    return Math.min(first, this.#events.length - 1);
   }
 
-  #draw(refresh = false) {
+  // What is being read: {event, below (how far the edge lies under its top)}; null at the top, where the newest is read.
+  // Asked of the scroller as it is now, since a person may have scrolled after the last painting.
+  #reading() {
+    const {scrollTop} = this.#scroller;
+    if (scrollTop < 4 || !this.#events.length) return null;
+    const first = this.#first(scrollTop);
+    return {event: this.#at(first), below: scrollTop - this.#top(first)};
+  }
+
+  // What is being read stays where it is, however much comes in above it.
+  #draw(refresh = false, reading = null) {
     if (!this.#look || !this.#events.length) return;
-    const height = this.#height();
     const count = this.#events.length;
-    this.#body.style.height = `${count * height + this.#detailHeight}px`; // first, since the scroller is as high as it needs to be
+    this.#body.style.height = `${count * this.#height + this.#detailHeight}px`; // before it is scrolled: it can't go beyond that
+    if (reading && this.#events.includes(reading.event)) this.#scroller.scrollTop = this.#top(this.#indexOf(reading.event)) + reading.below;
     const {scrollTop, clientHeight} = this.#scroller;
-    let first = Math.floor(scrollTop / height);
     const open = this.#open ? this.#indexOf(this.#open) : -1;
-    if (open >= 0 && first > open) first = Math.max(open, Math.floor((scrollTop - this.#detailHeight) / height));
-    const last = Math.min(count - 1, first + Math.ceil(clientHeight / height) + AROUND);
-    this.#anchor = {event: this.#at(Math.min(first, count - 1)), below: scrollTop - this.#top(first)};
-    first = Math.max(0, first - AROUND);
+    const reached = this.#first(scrollTop);
+    const first = Math.max(0, reached - AROUND);
+    const last = Math.min(count - 1, reached + Math.ceil(clientHeight / this.#height) + AROUND);
     this.#body.parentElement.setAttribute("aria-rowcount", String(count + 1));
     const shown = new Map();
     for (let index = first; index <= last; index++) shown.set(this.#at(index), index);
@@ -159,7 +172,7 @@ export class List {
     for (const each of [before, event]) if (this.#rows.has(each)) this.#fill(this.#rows.get(each), each);
     this.#target.classList.toggle("has-open", this.#open !== null);
     this.#draw(true);
-    if (this.#open) this.#reveal(this.#indexOf(this.#open), this.#height() + this.#detailHeight);
+    if (this.#open) this.#reveal(this.#indexOf(this.#open), this.#height + this.#detailHeight);
   }
 
   #placeDetail(open, refresh) {
@@ -181,10 +194,11 @@ export class List {
       this.#detail.dataset.state = state;
       this.#drawDetail(this.#detail.firstChild, this.#open);
     }
-    this.#detail.style.top = `${(open + 1) * this.#height()}px`;
+    this.#detail.style.top = `${(open + 1) * this.#height}px`;
     if (this.#detail.offsetHeight !== this.#detailHeight) {
+      const reading = this.#reading();
       this.#detailHeight = this.#detail.offsetHeight;
-      this.#draw();
+      this.#draw(false, reading);
     }
   }
 
@@ -204,7 +218,7 @@ export class List {
   }
 
   #focusRow(index) {
-    this.#reveal(index, this.#height());
+    this.#reveal(index, this.#height);
     this.#draw();
     this.#rows.get(this.#at(index))?.cells.button.focus({preventScroll: true});
   }
