@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -120,7 +121,7 @@ def _read_far_down(page: Page) -> None:
         const look = () => {
             const rows = [...document.querySelectorAll("#events .body .row")].filter((row) => box(row).bottom >= edge() + 1);
             const first = rows.sort((a, b) => box(a).top - box(b).top)[0];
-            window.onTop.add(`${first?.innerText}, ${first && box(first).top - edge()} px`);
+            window.onTop.add(`${first?.querySelector(".c-place").innerText}, ${first && box(first).top - edge()} px`);
             requestAnimationFrame(look);
         };
         requestAnimationFrame(look);
@@ -147,6 +148,57 @@ def test_reload_and_second_tab(page: Page, open_page: Callable[[], Page]) -> Non
 
 
 # -- the rest of the page
+
+
+def test_log_scale(page: Page, lab: Lab) -> None:
+    """On a log scale, which says that it is one, a short gap takes more of the bar; in the chart too there is one."""
+    event = {"id": f"log-{time.time_ns()}"}
+    request(lab.ports["producer"], "POST", "/", json.dumps(event).encode(), {"Content-Type": "application/json"})
+    page.locator("#filter").fill(event["id"])
+    expect(page.locator("#events .body .row[data-state=recorded]")).to_have_count(1)
+    scale = page.locator("#events .head .c-bar")
+    expect(scale).to_contain_text(" ms")
+    expect(scale).not_to_contain_text("log")
+    shares = _shares(page)
+    page.get_by_label("log scale").first.check()
+
+    expect(scale).to_contain_text(" ms, log")
+    assert _shares(page)[0] > shares[0]
+    page.get_by_label("log scale").first.uncheck()
+    expect(scale).not_to_contain_text("log")
+    assert _shares(page) == shares
+
+    page.evaluate("window.linear = document.querySelector('#latency canvas')")
+    page.get_by_label("log scale").last.check()
+    page.wait_for_function("window.linear !== document.querySelector('#latency canvas')")
+
+
+def _shares(page: Page) -> list[float]:
+    """What each gap takes of the first event's bar, in percent."""
+    return page.evaluate("[...document.querySelector('#events .body .bar').children].map((gap) => parseFloat(gap.style.width))")
+
+
+def test_theme(page: Page) -> None:
+    """The button goes from the system's theme to light and to dark, whatever the system has, and the choice outlives a reload."""
+    light, dark = "rgb(245, 246, 248)", "rgb(16, 20, 26)"
+    body, button = page.locator("body"), page.locator("#theme")
+    page.emulate_media(color_scheme="dark")
+    expect(button).to_have_text("Theme: system")
+    expect(body).to_have_css("background-color", dark)
+    button.click()
+    expect(body).to_have_css("background-color", light)
+    page.reload()
+    expect(button).to_have_text("Theme: light")
+    expect(body).to_have_css("background-color", light)
+
+    button.click()
+    page.emulate_media(color_scheme="light")
+    page.reload()
+    expect(button).to_have_text("Theme: dark")
+    expect(body).to_have_css("background-color", dark)
+    button.click()
+    expect(button).to_have_text("Theme: system")
+    expect(body).to_have_css("background-color", light)
 
 
 def test_clocks_that_differ(context: BrowserContext, open_page: Callable[[], Page]) -> None:
