@@ -155,7 +155,7 @@ function paintNow() {
   // A whole app's page names other workers only once they were there.
   const shown = consumers.filter((worker) => worker === producer || worker.seen || !page.here_too);
   const {cluster} = watch;
-  flow.draw({producer, consumers: shown, cluster: watch.problem ? null : cluster, clusterProblem: watch.problem,
+  flow.draw({producer, consumers: shown, cluster: watch.problem ? watch.withoutBrokers() : cluster, clusterProblem: watch.problem,
     experiments: page.experiments, busy: experiments.busy, nameOf, lagOf: (worker) => watch.lag(worker)});
   paintHeader();
   paintEvents();

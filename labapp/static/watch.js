@@ -10,6 +10,7 @@ const WAITING_MAX = 100;
 export class Watch {
   cluster = null;
   problem = null; // why `cluster` is not of now
+  #away = false; // whether that is since no broker answers
   incidents; // [{atUs, text}], oldest first
   #page; #store; #consumers; #changed; #nowUs; #asking = null;
 
@@ -37,6 +38,12 @@ export class Watch {
     return this.cluster?.groups.find((group) => group.name === name);
   }
 
+  // The cluster as it was, with all brokers away; null where that is not known.
+  withoutBrokers() {
+    if (!this.#away || !this.cluster) return null;
+    return {...this.cluster, brokers: this.cluster.brokers.map((broker) => ({...broker, state: "away"}))};
+  }
+
   // How many events wait for this worker
   lag(worker) {
     if (worker.state === "offline") return 0;
@@ -50,9 +57,11 @@ export class Watch {
       for (const text of between(this.cluster, found)) this.incident(text);
       this.cluster = found;
       this.problem = null;
+      this.#away = false;
     } catch (error) {
       if (error.status === 503 && !this.problem) this.incident("no broker answers");
       this.problem = error.message;
+      this.#away = error.status === 503;
       this.#changed();
       return;
     }

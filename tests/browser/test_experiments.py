@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from labapp.lab import Lab
+from labapp.lab import BROKERS, Lab
 from tests.browser.person import SLOW, experiment, experiment_done, proof, proven, send, state
 from tests.worker import PATIENCE, request
 
@@ -67,6 +67,26 @@ def test_kill_broker(page: Page, whole_lab: Lab) -> None:
     experiment(page, "kill", "broker-1")
     send(page, 10, "10 a second")
     proven(page, 20)
+
+
+def test_both_brokers_down(page: Page, whole_lab: Lab) -> None:
+    """With no broker left the page says so and offers to start them; what was sent meanwhile arrives once they are back."""
+    for name in BROKERS:
+        experiment(page, "stop", name)
+        experiment_done(page)
+    for name in BROKERS:
+        state(page, name, "away")
+    expect(page.locator("#cluster-note")).to_contain_text("No Kafka broker answers.")
+    send(page)
+    expect(page.locator("#events .body .row[data-state=posting]")).to_have_count(1)
+
+    for name in BROKERS:
+        experiment(page, "start", name)
+        experiment_done(page)
+    proven(page, 1)
+    for name in BROKERS:
+        state(page, name, "online")
+    expect(page.locator("#cluster-note")).to_have_text("")
 
 
 def test_second_consumer_and_fan_out(page: Page, whole_lab: Lab) -> None:
