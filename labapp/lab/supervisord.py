@@ -128,8 +128,9 @@ def _worker_environment(lab: Lab, name: str) -> str:
         "CONSUMERS": ",".join(f"http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
         "PYTHONUNBUFFERED": "1",
     }
-    if lab.ports["producer"] != PORTS["producer"]:  # the page's origin, which the app allows by default on the usual port only
-        environment["CORS_ORIGINS"] = ",".join(f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1"))
+    if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only
+        own = [f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1")]
+        environment["CORS_ORIGINS"] = ",".join(["http://localhost:3000", *own])
     if name == "producer":  # whose page offers experiments with this lab
         environment["LAB_CONTROL"] = str(lab.folder)
         environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from labapp.lab import APP, PORTS, Lab, processes
+from tests.conftest import Kafka
 from tests.worker import PATIENCE, free_port
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
@@ -38,18 +39,35 @@ def whole_lab(lab: Lab) -> Iterator[Lab]:
                 aside.submit(processes.stop, lab, name).result()
 
 
+@pytest.fixture(scope="session")
+def kafka(lab: Lab) -> Kafka:
+    """The lab's brokers serve workers of their own too (`start_worker`)."""
+    return Kafka(lab)
+
+
 @pytest.fixture(scope="module")
-def browser(lab: Lab) -> Iterator[Browser]:
-    """Not for the session: while Playwright runs, its event loop is this thread's, and nobody else can have one."""
+def launch(lab: Lab) -> Iterator[Callable[..., Browser]]:
+    """Starts a browser, with these flags too.
+
+    Not for the session: while Playwright runs, its event loop is this thread's, and nobody else can have one.
+    """
     with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=FLAGS)
-        except Error as exc:
-            pytest.exit(
-                f"There is no browser: install Debian's chromium, or run `playwright install chromium` ({exc.message.splitlines()[0]}).", 1
-            )
-        yield browser
-        browser.close()
+
+        def launched(*flags: str) -> Browser:
+            try:
+                return playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=[*FLAGS, *flags])
+            except Error as exc:
+                why = exc.message.splitlines()[0]
+                pytest.exit(f"There is no browser: install Debian's chromium, or run `playwright install chromium` ({why}).", 1)
+
+        yield launched
+
+
+@pytest.fixture(scope="module")
+def browser(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    browser = launch()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

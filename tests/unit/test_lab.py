@@ -138,6 +138,15 @@ class TestSupervisord:
         assert 'ROLE="consumer",PORT="8002",CONSUMER_GROUP="second-group"' in environments["fan-out"]
         assert all('WEB_BIND="127.0.0.1"' in text for text in environments.values())
 
+    def test_origins(self, ours: Lab) -> None:
+        """On another port too the lab's own page and the workshop's may ask every worker."""
+        moved = Lab(ours.folder, {**ours.ports, "producer": 15000})
+
+        found = supervisord._configuration(moved, {name: ["java"] for name in KAFKA})
+
+        origins = 'CORS_ORIGINS="http://localhost:3000,http://localhost:15000,http://127.0.0.1:15000"'
+        assert all(origins in found[f"program:{name}"]["environment"] for name in WORKERS)
+
     def test_all_come_back(self, ours: Lab) -> None:
         """Each process is started again when it ends by itself, and none before the lab says so."""
         found: configparser.RawConfigParser = supervisord._configuration(ours, {name: ["java"] for name in KAFKA})
