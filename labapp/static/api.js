@@ -1,5 +1,7 @@
 // The only file that knows addresses.
 
+import * as token from "./token.js";
+
 export class Failed extends Error {
   // status 0: no answer
   constructor(status, sentence) {
@@ -23,7 +25,19 @@ async function ask(url, options = {}, seconds = 4) {
   return body;
 }
 
-const json = (body) => ({method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+// What changes something: with the worker's API_TOKEN where it wants one, and asked again once the person has given it
+async function post(url, body, seconds, headers = {}) {
+  for (;;) {
+    const brought = token.known();
+    const authorization = brought ? {Authorization: `Bearer ${brought}`} : {};
+    try {
+      return await ask(url, {method: "POST", headers: {"Content-Type": "application/json", ...authorization, ...headers}, body: JSON.stringify(body)}, seconds);
+    } catch (error) {
+      if (error.status !== 401 || !await token.another(brought)) throw error;
+    }
+  }
+}
+
 const query = (parameters) => new URLSearchParams(parameters).toString();
 
 // -- the page's own address: the producer
@@ -31,13 +45,9 @@ export const page = () => ask("/page");
 export const cluster = () => ask("/cluster");
 export const records = (topic, partition, limit) => ask(`/records?${query({topic, partition, limit})}`);
 export const deadLetters = (limit) => ask(`/dead-letters?${query({limit})}`);
-export const experiment = (action, name) => ask(`/lab/${action}/${name}`, json({}), 70);
+export const experiment = (action, name) => post(`/lab/${action}/${name}`, {}, 70);
 
-export function send(key, event) {
-  const options = json(event);
-  options.headers["Idempotency-Key"] = key;
-  return ask("/", options, 15);
-}
+export const send = (key, event) => post("/", event, 15, {"Idempotency-Key": key});
 
 export const curl = () => `curl ${location.origin}/ \\
   -H 'Content-Type: application/json' \\

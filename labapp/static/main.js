@@ -241,7 +241,7 @@ function pause() {
 }
 
 document.addEventListener("keydown", (press) => {
-  if (press.ctrlKey || press.metaKey || press.altKey || at("help").open) return;
+  if (press.ctrlKey || press.metaKey || press.altKey || document.querySelector("dialog[open]")) return;
   const typing = press.target.matches("input[type=search], select, textarea");
   const ownArrows = press.target.matches("input[type=radio], [tabindex]");
   if (press.key === "Escape") {

@@ -47,6 +47,7 @@ export class Outbox {
       this.#store.acknowledged(key, answer);
       this.#told.problem(null);
     } catch (error) {
+      if (error.status === 401) this.#running?.abort(); // the person gave no token, and is not asked for each event of a burst
       this.#store.failed(key, error.message);
       this.#told.problem(error.message);
     }
