@@ -212,6 +212,10 @@ class BatchConsumer(driver.Consumer):
             self._read_offset[tp] = None  # else Faust drops what is read again (:1269), and makes gaps of what batches skip (:1255)
             yield tp, message
 
+    def is_current(self, batch: Batch) -> bool:
+        """Whether no seek came since it was fetched; after one it is delivered again."""
+        return batch.seek == self._thread.seek_number
+
     def _notice_seek(self) -> None:
         if self._seek_number != self._thread.seek_number:
             self._seek_number = self._thread.seek_number

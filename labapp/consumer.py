@@ -8,13 +8,13 @@ Faust acks what an agent fails on, and so loses it (faust/streams.py).
 import asyncio
 import logging
 import os
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from aiokafka.errors import KafkaError
 
 from labapp import feed, metrics, settings, tracing
 from labapp.app import EX_SOFTWARE, app, events, kafka_producer, source
-from labapp.batches import Batch
+from labapp.batches import Batch, BatchConsumer
 from labapp.changes import Changes, changes_of
 from labapp.dead_letters import bury
 from labapp.events import now_us, offset_of
@@ -22,34 +22,44 @@ from labapp.table import Rows
 
 log = logging.getLogger(__name__)
 
+# How many the agent takes before the first of them is recorded: some of each partition, and no more than fits into memory.
+BATCHES_IN_HAND = 8
+
 
 @app.agent(source)
 async def record(stream: Any) -> None:
-    # One batch of a partition at a time, in order; of several partitions together, since most of the time goes by in waiting for
-    # acknowledgements. Without noack Faust would ack a batch on SIGTERM, unrecorded.
-    under_way: dict[int, asyncio.Task[None]] = {}
+    # Of one partition a batch is recorded after the other, in order; of several partitions together, since most of the time goes by in
+    # waiting for acknowledgements. Without noack Faust would ack a batch on SIGTERM, unrecorded.
+    latest: dict[int, asyncio.Task[None]] = {}
+    room = asyncio.Semaphore(BATCHES_IN_HAND)
     async with asyncio.TaskGroup() as group:
         async for event in stream.noack().events():
+            await room.acquire()
             partition = event.value[0].partition
-            if before := under_way.get(partition):
-                await before
-            under_way[partition] = group.create_task(record_and_ack(event))
+            latest[partition] = task = group.create_task(record_and_ack(event, now_us(), latest.get(partition)))
+            task.add_done_callback(lambda _: room.release())
 
 
 @tracing.recorded
-async def record_and_ack(event: Any) -> None:
+async def record_and_ack(event: Any, consumed_us: int, before: asyncio.Task[None] | None) -> None:
+    if before is not None:
+        await before
+    batch = event.value
+    # Since it was taken the partition may have gone to another worker, or reading begun anew at the committed offset: it comes again.
+    rows = events.owned.get(batch[0].partition)
+    if rows is None or not cast(BatchConsumer, app.consumer).is_current(batch):
+        return
     try:
-        await record_or_exit(event.value)
+        await record_or_exit(batch, rows, consumed_us)
     except Exception:  # a defect of ours, behind what is tried again
         log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
         exit_at_once()
     event.ack()
 
 
-async def record_or_exit(batch: Batch) -> None:
+async def record_or_exit(batch: Batch, rows: Rows, consumed_us: int) -> None:
     """Returns once the brokers have acknowledged all that is to be written of the batch, or ends the process."""
-    consumed_us = now_us()
-    partition, rows = batch[0].partition, events.owned.get(batch[0].partition, Rows())
+    partition = batch[0].partition
     changes: Changes | None = None
     dead = 0
     try:

@@ -131,6 +131,7 @@ _ROW = (
 
 
 _NULL = b"null"
+_ZERO = ord("0")
 
 
 @lru_cache(maxsize=64)
@@ -197,7 +198,7 @@ def row_key(record: Record) -> str:
 
 def _stamp(text: bytes | None) -> bytes:
     """A header's microseconds as JSON; null for what others may have put there. 16 digits reach to the year 2286."""
-    return text if text and len(text) <= 16 and text.isdigit() and not text.startswith(b"0") else _NULL
+    return text if text and len(text) <= 16 and text.isdigit() and text[0] != _ZERO else _NULL
 
 
 def clicked_us(clicked: object, arrival_us: int) -> int | None:
@@ -206,17 +207,20 @@ def clicked_us(clicked: object, arrival_us: int) -> int | None:
     Read are epoch milliseconds (a number), ISO 8601, and the workshop's `HH:MM:SS:mmm`, milliseconds not padded (`:7` is 7 ms),
     which is taken as the server's local time nearest to the arrival.
     """
-    if isinstance(clicked, str):
+    time_us: int | None
+    if type(clicked) is int:  # the commonest first; a bool is no time
+        time_us = clicked * 1000
+    elif type(clicked) is float and abs(clicked) < 1e15:
+        time_us = round(clicked * 1000)
+    elif isinstance(clicked, str):
         if found := _WORKSHOP_TIME.fullmatch(clicked):
             hours, minutes, seconds, milliseconds = map(int, found.groups())
             time_us = _nearest_us(hours, minutes, seconds, milliseconds, arrival_us)
         else:
             time_us = _iso_us(clicked)
-    elif isinstance(clicked, (int, float)) and not isinstance(clicked, bool) and abs(clicked) < 1e15:
-        time_us = round(clicked * 1000)
     else:
         return None
-    return time_us if time_us is not None and abs(time_us - arrival_us) <= _HOUR_US else None
+    return time_us if time_us is not None and -_HOUR_US <= time_us - arrival_us <= _HOUR_US else None
 
 
 def _nearest_us(hours: int, minutes: int, seconds: int, milliseconds: int, arrival_us: int) -> int | None:

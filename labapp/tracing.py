@@ -99,12 +99,12 @@ def sent(produce: Call) -> Call:
 
 
 def recorded(record: Call) -> Call:
-    """Of `record(event)`, which returns once all of the event's batch is recorded: a span for each record whose trace is kept."""
+    """Of `record(event, …)`, which returns once all of the event's batch is recorded: a span for each record whose trace is kept."""
     if not ON:
         return record
 
     @wraps(record)
-    async def traced(event: Any) -> None:
+    async def traced(event: Any, *others: Any) -> None:
         begun: list[tuple[TP, int, Any, Any]] = []
         for one in event.value:
             if _kept(one.headers):
@@ -112,7 +112,7 @@ def recorded(record: Call) -> Call:
                 tp = TP(one.topic, one.partition)
                 message: Any = SimpleNamespace(message=one)
                 begun.append((tp, one.offset, message, _sensor.on_stream_event_in(tp, one.offset, event, message)))
-        await record(event)
+        await record(event, *others)
         for tp, offset, message, state in reversed(begun):
             _sensor.on_stream_event_out(tp, offset, event, message, state)
 
