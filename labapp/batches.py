@@ -234,7 +234,9 @@ class BatchConsumer(driver.Consumer):
             end = delivered.popleft().value.end
         if end is not None or not delivered:
             self._progress_at[tp] = now
-        elif any(message.acked for message in delivered) or now - self._progress_at.setdefault(tp, now) > LOST_AFTER_SECONDS:
+        elif tp in self.assignment() and (
+            any(message.acked for message in delivered) or now - self._progress_at.setdefault(tp, now) > LOST_AFTER_SECONDS
+        ):
             self._lost.add(tp)
             self._progress_at[tp] = now
         return end

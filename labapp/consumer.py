@@ -22,7 +22,7 @@ from labapp.table import Rows
 
 log = logging.getLogger(__name__)
 
-# How many the agent takes before the first of them is recorded: some of each partition, and no more than fits into memory.
+# How many the agent takes, of all partitions together, before the first of them is recorded.
 BATCHES_IN_HAND = 8
 
 
@@ -36,21 +36,26 @@ async def record(stream: Any) -> None:
         async for event in stream.noack().events():
             await room.acquire()
             partition = event.value[0].partition
-            latest[partition] = task = group.create_task(record_and_ack(event, now_us(), latest.get(partition)))
+            turn = in_turn(event, events.owned.get(partition), now_us(), latest.get(partition))
+            latest[partition] = task = group.create_task(turn)
             task.add_done_callback(lambda _: room.release())
 
 
-@tracing.recorded
-async def record_and_ack(event: Any, consumed_us: int, before: asyncio.Task[None] | None) -> None:
+async def in_turn(event: Any, rows: Rows | None, consumed_us: int, before: asyncio.Task[None] | None) -> None:
+    """Records the batch once the one before it is, unless it is to be delivered again: `rows` are its partition's when it was taken."""
     if before is not None:
         await before
     batch = event.value
-    # Since it was taken the partition may have gone to another worker, or reading begun anew at the committed offset: it comes again.
-    rows = events.owned.get(batch[0].partition)
-    if rows is None or not cast(BatchConsumer, app.consumer).is_current(batch):
-        return
+    # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
+    current = events.owned.get(batch[0].partition) is rows and cast(BatchConsumer, app.consumer).is_current(batch)
+    if rows is not None and current:
+        await record_and_ack(event, rows, consumed_us)
+
+
+@tracing.recorded
+async def record_and_ack(event: Any, rows: Rows, consumed_us: int) -> None:
     try:
-        await record_or_exit(batch, rows, consumed_us)
+        await record_or_exit(event.value, rows, consumed_us)
     except Exception:  # a defect of ours, behind what is tried again
         log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
         exit_at_once()

@@ -2,7 +2,7 @@
 
     POST /               server, continues the request's `traceparent`
     first-topic send     producer; the record's header `traceparent` is this span's
-    first-topic process  consumer, from *consumed* until the row is acknowledged: one an event
+    first-topic process  consumer, from its batch's turn until the row is acknowledged: one an event
 
 Which traces are kept is decided where they begin (OTEL_TRACES_SAMPLER). A record whose `traceparent` says that its trace is not kept, or
 that has none, costs a look at its headers and no span. Without the setting nothing is imported, and what is decorated here is what it was.
@@ -112,9 +112,11 @@ def recorded(record: Call) -> Call:
                 tp = TP(one.topic, one.partition)
                 message: Any = SimpleNamespace(message=one)
                 begun.append((tp, one.offset, message, _sensor.on_stream_event_in(tp, one.offset, event, message)))
-        await record(event, *others)
-        for tp, offset, message, state in reversed(begun):
-            _sensor.on_stream_event_out(tp, offset, event, message, state)
+        try:
+            await record(event, *others)
+        finally:
+            for tp, offset, message, state in reversed(begun):
+                _sensor.on_stream_event_out(tp, offset, event, message, state)
 
     return traced  # type: ignore[return-value]
 

@@ -112,21 +112,22 @@ def _typed(path: Path) -> str:
 
 def _watch(lab: Lab) -> None:
     """Says what ends and what starts again, until a signal comes. Raises LabError if supervisord is gone."""
-    before = {status.name: status for status in processes.statuses(lab)}
+    before: dict[str, processes.Status] = {}
     while True:
-        time.sleep(0.5)
         try:
             found = processes.statuses(lab)
         except LabError:
             raise LabError(f"supervisord, which runs the lab's processes, has ended: see {lab.log('supervisord')}.") from None
         for now in found:
-            was, before[now.name] = before[now.name], now
+            was = before.get(now.name, now)
+            before[now.name] = now
             if was.pid and was.pid != now.pid:
                 _say(f"{_clock()} {now.name} ended (pid {was.pid})")
             if now.pid and was.pid != now.pid:
                 _say(f"{_clock()} {now.name} started (pid {now.pid})")
             if now.state == "fatal" != was.state:
                 _say(f"{_clock()} {now.name} does not stay up and is not tried again: see {lab.log(now.name)}")
+        time.sleep(0.5)
 
 
 def _clock() -> str:

@@ -11,6 +11,7 @@ from aiokafka.conn import AIOKafkaConnection
 
 from labapp import brokers
 from labapp.lab import BROKERS, processes
+from tests import topics
 from tests.conftest import Kafka
 from tests.worker import PATIENCE
 
@@ -19,6 +20,7 @@ _EVER = 300_000  # aiokafka's own for metadata_max_age_ms
 
 @pytest.fixture(autouse=True)
 def given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AIOKafkaConnection, "connect", brokers.connect)
     monkeypatch.setattr(AIOKafkaConnection, "send", brokers.send)
     monkeypatch.setattr(AIOKafkaClient, "_metadata_update", brokers.metadata_update)
 
@@ -58,12 +60,17 @@ def test_a_broker_that_hangs_is_not_waited_for(kafka: Kafka) -> None:
 
 
 @pytest.mark.usefixtures("all_brokers_up")
-def test_the_cluster_is_found_again(kafka: Kafka) -> None:
-    """The last answer knew one broker only; now that one is gone, and the other is back."""
+def test_the_cluster_is_found_again(kafka: Kafka, names: dict[str, str]) -> None:
+    """The last answer knew one broker only; now that one is gone, and the other is back. On the way no topic seems to be gone."""
+    topic = names["KAFKA_TOPIC"]
+    topics.make(kafka.bootstrap, topic, 2)
+    seen: list[set[int] | None] = []
 
     async def find() -> None:
         client = await connected(kafka.bootstrap)
         try:
+            await client.set_topics([topic])
+            client.cluster.add_listener(lambda cluster: seen.append(cluster.partitions_for_topic(topic)))
             await asyncio.to_thread(processes.stop, kafka.lab, BROKERS[0])
             while known(client) != 1:
                 await client.force_metadata_update()
@@ -77,3 +84,5 @@ def test_the_cluster_is_found_again(kafka: Kafka) -> None:
             await client.close()
 
     asyncio.run(find())
+    assert seen
+    assert all(partitions == {0, 1} for partitions in seen), seen

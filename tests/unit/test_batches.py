@@ -92,6 +92,7 @@ READ = {
     Fetcher.seek_to: "f0ba6aba6c22",
     AIOKafkaClient.bootstrap: "198943b004e5",
     AIOKafkaClient._metadata_update: "06dc51ed3e0d",
+    AIOKafkaConnection.connect: "b0f9ba7f0cf6",
     AIOKafkaConnection.send: "5909ea32f4ef",
     AIOKafkaConnection._handle_frame: "46a7d9b8cf7c",
 }
