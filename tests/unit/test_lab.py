@@ -10,6 +10,7 @@ import pytest
 
 from labapp import lab
 from labapp.lab import APP, KAFKA, PORTS, WORKERS, Lab, LabError, __main__, kafka, processes, supervisord
+from tests.worker import free_port
 
 
 @pytest.fixture
@@ -98,8 +99,9 @@ class TestKafka:
             raise ConnectionError("no route to host")
 
         monkeypatch.setattr(kafka, "_resolve", resolve)
+        beside = Lab(ours.folder, {name: free_port() for name in PORTS}, ours.cache)  # a lab may run on the usual ports
 
-        assert command(monkeypatch, ours, "kafka") == 1
+        assert command(monkeypatch, beside, "kafka") == 1
         assert (
             capsys.readouterr().err
             == "Kafka's jars could not be fetched, which the first start needs the network for (no route to host).\n"
