@@ -1,6 +1,5 @@
 """One run of the bench: how much is measured, the programs it starts, the figures it finds."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from labapp.lab import Lab
+from tests.worker import free_port as free_port
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
@@ -22,11 +22,6 @@ STOP_SECONDS = 10
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,9 +24,16 @@ ROOT = Path(__file__).parent.parent
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
 
 
+# Below those that the system gives to outgoing connections (32768 and up), which could take one before its owner has it.
+_ports = iter(random.sample(range(10_000, 32_000), 22_000))
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """A port that nobody holds, each time another one."""
+    for port in _ports:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("all ports have been given out")
 
 
 def wait_for(what: Callable[[], T], text: str, seconds: float = 30) -> T:
