@@ -24,8 +24,9 @@ from faust.types import TP
 
 # Measured: 200 records a batch reach 0.3 of the speed of 1,000, and 2,000 no more than 1,000.
 BATCH_RECORDS = 1000
-# How long a broker may hold a fetch that has nothing to bring.
-FETCH_MAX_WAIT_MS = 200
+# How long a broker may hold a fetch that has nothing to bring. aiokafka sends a broker one fetch at a time (consumer/fetcher.py:609): a
+# partition whose last record was not delivered yet when that was sent is not in it and waits for its end, so events now and then do.
+FETCH_MAX_WAIT_MS = 50
 # Delivered batches are worked off in order, so a partition in which none is for so long has lost one.
 LOST_AFTER_SECONDS = 120
 
