@@ -13,7 +13,7 @@ those of faust-streaming 0.15.3 and aiokafka 0.14.0. The order is a batch's way:
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
@@ -21,6 +21,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
+from mode.utils.futures import maybe_async
 
 # Measured: 200 records a batch reach 0.3 of the speed of 1,000, and 2,000 no more than 1,000.
 BATCH_RECORDS = 1000
@@ -67,7 +69,7 @@ class BatchSchema(faust.Schema):
 class _Active:
     """The partitions that may be fetched, read live.
 
-    Faust passes its own set to another thread. It may go empty on the way, and aiokafka takes an empty one for "all partitions"
+    Faust passes its own set, which may go empty while the fetch waits, and aiokafka takes an empty one for "all partitions"
     (consumer/fetcher.py:1221): what is fetched then, Faust throws away (transport/consumer.py:758). So this is never falsy.
     """
 
@@ -79,9 +81,28 @@ class _Active:
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Fetches batches, and numbers the seeks, so that what was fetched before a seek can be told from what came after."""
+    """Fetches batches, and numbers the seeks, so that what was fetched before a seek can be told from what came after.
+
+    Runs in the worker's own loop, and in no thread. Faust gives it a thread with a loop of its own and hands every call and answer
+    over (mode/threads.py): measured, a fifth of the CPU of an event that comes alone, and a tenth of the speed of many. So heartbeats
+    share the loop with all else, and nothing may keep that for seconds; a full batch takes some 10 ms.
+    """
 
     consumer: "BatchConsumer"
+    wait_for_shutdown = False
+
+    maybe_start, start, stop, crash = Service.maybe_start, Service.start, Service.stop, Service.crash
+    _stopped_set, _stop_children = Service._stopped_set, Service._stop_children
+    _stop_futures, _stop_exit_stacks = Service._stop_futures, Service._stop_exit_stacks
+
+    def __init__(self, consumer: "BatchConsumer", *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(consumer, loop=loop, thread_loop=loop, **kwargs)
+
+    async def on_stop(self) -> None:
+        await self.on_thread_stop()
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await maybe_async(fun(*args, **kwargs))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -106,9 +127,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return batches
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        return await self.call_thread(self._seek_sources)
-
-    async def _seek_sources(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
         tps = [tp for tp in consumer.assignment() if not self.consumer._is_changelog_tp(tp)]
         committed = dict(zip(tps, await asyncio.gather(*map(consumer.committed, tps)), strict=True))

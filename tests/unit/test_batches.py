@@ -17,6 +17,8 @@ from faust.transport.conductor import ConductorCompiler
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
+from mode import Service
+from mode.threads import QueueServiceThread, ServiceThread
 
 from labapp import batches
 from labapp.batches import cut
@@ -81,6 +83,10 @@ READ = {
     driver.AIOKafkaConsumerThread.getmany: "26fc5fc9f3b6",
     driver.AIOKafkaConsumerThread._fetch_records: "39a2c6c79fc1",
     driver.AIOKafkaConsumerThread._create_worker_consumer: "c2701bfc3e6f",
+    driver.AIOKafkaConsumerThread.on_thread_stop: "8dfc004e258b",
+    ServiceThread: "327e312386fa",
+    QueueServiceThread: "219c18b1f499",
+    Service.stop: "e17cd2b6bd01",
     driver.Producer._new_producer: "e72355c3430e",
     DefaultSchedulingStrategy: "93e70bad15f8",
     ConductorCompiler: "f8bedb3d7dc2",
