@@ -1,11 +1,9 @@
-"""What a worker tells the others of its group. In a process of its own: app.py changes what it imports of Faust and aiokafka."""
+"""What a worker tells the others of its group."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.unit.apart import run_apart
 
 CODE = """
 import json, socket
@@ -17,7 +15,4 @@ print(json.dumps([_reachable_name(bound) for bound in ("127.0.0.1", "worker.exam
 
 def test_the_name_that_others_reach(tmp_path: Path) -> None:
     """The bound address; where all are bound, as in a container, the host's name, which is another one in each."""
-    ran = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == ["127.0.0.1", "worker.example", "its-own-name", "its-own-name"]
+    assert json.loads(run_apart(CODE, tmp_path)) == ["127.0.0.1", "worker.example", "its-own-name", "its-own-name"]

@@ -1,10 +1,8 @@
 """Tracing that nobody asked for costs nothing."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.unit.apart import run_apart
 
 CODE = """
 import sys
@@ -21,6 +19,4 @@ assert not any(name.partition(".")[0] == "opentelemetry" for name in sys.modules
 
 def test_off_is_as_if_it_were_not_there(tmp_path: Path) -> None:
     """Without the setting nothing of OpenTelemetry is imported, though it is installed, and no function is another one."""
-    ran = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-
-    assert ran.returncode == 0, ran.stderr
+    run_apart(CODE, tmp_path)
