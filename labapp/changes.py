@@ -1,11 +1,11 @@
-"""What a batch of records changes in the rows of its partition: pure, and the same however the records are cut into batches.
+"""What batches of records change in the rows of their partition: pure, and the same however the records are cut into batches.
 
 Idempotent by key: a key seen again changes nothing but its row's deliveries. Bounded: the newest rows are kept, by offset.
 """
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from labapp import logs, settings
@@ -16,25 +16,30 @@ from labapp.table import Rows
 log = logging.getLogger(__name__)
 
 
+Taken = tuple[Sequence[Record], int]  # records of one partition, and consumed_us
+Fresh = tuple[str, bytes, int]  # key, value, consumed_us
+
+
 @dataclass
 class Changes:
-    """`rows`: what is to be set, or deleted where None. `fresh`: the values of events not seen before, in order.
+    """`rows`: what is to be set, or deleted where None. `fresh`: the events not seen before, in order.
 
     `dead_letters`: what can't be recorded, and why. `reorder`: whether the rows have to be put in order of offsets afterwards.
     """
 
     rows: dict[str, bytes | None] = field(default_factory=dict)
-    fresh: list[bytes] = field(default_factory=list)
+    fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     reorder: bool = False
 
 
-def changes_of(batch: list[Record], rows: Rows, consumed_us: int) -> Changes:
+def changes_of(batches: Sequence[Taken], rows: Rows) -> Changes:
+    """The batches are of one partition, one after the other in the log."""
     changes = Changes()
-    if rows and batch[0].offset <= newest(rows):
-        _read_before(batch, rows, consumed_us, changes)
+    if rows and batches[0][0][0].offset <= newest(rows):
+        _read_before(batches, rows, changes)
     else:
-        _read_first(batch, rows, consumed_us, changes)
+        _read_first(batches, rows, changes)
     return changes
 
 
@@ -43,12 +48,12 @@ def newest(rows: Rows) -> int:
     return offset_of(next(reversed(rows.values())))
 
 
-def _read_first(batch: list[Record], rows: Rows, consumed_us: int, changes: Changes) -> None:
+def _read_first(batches: Sequence[Taken], rows: Rows, changes: Changes) -> None:
     """Each new row goes behind all others, and the oldest goes where there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
     changed, added = changes.rows, deque[tuple[str, bytes]]()
     oldest = _oldest_first(rows, added)
-    for record, key, row in _decoded(batch, consumed_us, changes.dead_letters):
+    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
             changed[key] = delivered_again(known)
             continue
@@ -57,7 +62,7 @@ def _read_first(batch: list[Record], rows: Rows, consumed_us: int, changes: Chan
             changes.reorder = True
         changed[key] = row
         added.append((key, row))
-        changes.fresh.append(record.value or b"")
+        changes.fresh.append((key, record.value or b"", consumed_us))
         count += 1
         size_bytes += len(row)
         while count > settings.ROWS_KEPT or size_bytes > settings.ROWS_KEPT_BYTES:
@@ -73,23 +78,23 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple
         yield added.popleft()
 
 
-def _read_before(batch: list[Record], rows: Rows, consumed_us: int, changes: Changes) -> None:
+def _read_before(batches: Sequence[Taken], rows: Rows, changes: Changes) -> None:
     """Rows of later records are there, as after a rewind of the group: what would be older than the oldest kept stays expired."""
-    values: dict[str, bytes] = {}
-    for record, key, row in _decoded(batch, consumed_us, changes.dead_letters):
+    fresh: dict[str, Fresh] = {}
+    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
         if (known := changes.rows.get(key) or rows.get(key)) is not None:
             changes.rows[key] = delivered_again(known)
         else:
             changes.rows[key] = row
-            values[key] = record.value or b""
-    if values:
+            fresh[key] = (key, record.value or b"", consumed_us)
+    if fresh:
         for key in _expired({key: row for key, row in {**rows, **changes.rows}.items() if row is not None}):
-            if values.pop(key, None) is not None:
+            if fresh.pop(key, None) is not None:
                 del changes.rows[key]
             else:
                 changes.rows[key] = None
-    changes.fresh = list(values.values())
-    changes.reorder = bool(values)
+    changes.fresh = list(fresh.values())
+    changes.reorder = bool(fresh)
 
 
 def _expired(rows: dict[str, bytes]) -> Iterator[str]:
@@ -104,15 +109,17 @@ def _expired(rows: dict[str, bytes]) -> Iterator[str]:
         size_bytes -= len(row)
 
 
-def _decoded(batch: list[Record], consumed_us: int, dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, str, bytes]]:
-    """Record, key and row of each that can be recorded."""
-    for record in batch:
-        try:
-            key, row = row_of(record, consumed_us)
-        except Unusable as exc:
-            dead_letters.append((record, str(exc)))
-        except Exception as exc:  # a defect of ours must not hold up the partition
-            log.exception("Partition %s, offset %s can't be recorded", record.partition, record.offset, extra=logs.about(record.headers))
-            dead_letters.append((record, f"The consumer failed on it: {exc!r}"))
-        else:
-            yield record, key, row
+def _decoded(batches: Sequence[Taken], dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, int, str, bytes]]:
+    """Record, consumed_us, key and row of each that can be recorded."""
+    for batch, consumed_us in batches:
+        for record in batch:
+            try:
+                key, row = row_of(record, consumed_us)
+            except Unusable as exc:
+                dead_letters.append((record, str(exc)))
+            except Exception as exc:  # a defect of ours must not hold up the partition
+                about = logs.about(record.headers)
+                log.exception("Partition %s, offset %s can't be recorded", record.partition, record.offset, extra=about)
+                dead_letters.append((record, f"The consumer failed on it: {exc!r}"))
+            else:
+                yield record, consumed_us, key, row

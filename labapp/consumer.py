@@ -8,13 +8,14 @@ Faust acks what an agent fails on, and so loses it (faust/streams.py).
 import asyncio
 import logging
 import os
-from typing import Any, NoReturn, cast
+import time
+from typing import Any, NamedTuple, NoReturn, cast
 
 from aiokafka.errors import KafkaError
 
 from labapp import feed, metrics, settings, tracing
 from labapp.app import EX_SOFTWARE, app, events, kafka_producer, source
-from labapp.batches import Batch, BatchConsumer
+from labapp.batches import BATCH_RECORDS, BatchConsumer
 from labapp.changes import Changes, changes_of
 from labapp.dead_letters import bury
 from labapp.events import now_us, offset_of
@@ -22,49 +23,72 @@ from labapp.table import Rows
 
 log = logging.getLogger(__name__)
 
-# How many the agent takes, of all partitions together, before the first of them is recorded.
-BATCHES_IN_HAND = 8
+# How many batches the agent takes, of all partitions together, before the first of them is recorded.
+BATCHES_IN_HAND = 32
+# A write of one row costs as much as one of fifty. So where events come faster than they are written one by one, the next write to that
+# partition begins so long after the last, and takes all that came meanwhile. An event that comes alone is written at once.
+WRITES_APART_SECONDS = 0.02
+
+
+class Taken(NamedTuple):
+    """A batch, as the value of the stream's event; the rows of its partition when it was taken, if they were this worker's; and when."""
+
+    event: Any
+    rows: Rows | None
+    consumed_us: int
 
 
 @app.agent(source)
 async def record(stream: Any) -> None:
-    # Of one partition a batch is recorded after the other, in order; of several partitions together, since most of the time goes by in
-    # waiting for acknowledgements. Without noack Faust would ack a batch on SIGTERM, unrecorded.
-    latest: dict[int, asyncio.Task[None]] = {}
+    # Of one partition all is recorded in order; of several side by side, since most of the time goes by in waiting for
+    # acknowledgements. Without noack Faust would ack a batch on SIGTERM, unrecorded.
+    waiting: dict[int, asyncio.Queue[Taken]] = {}
     room = asyncio.Semaphore(BATCHES_IN_HAND)
     async with asyncio.TaskGroup() as group:
         async for event in stream.noack().events():
             await room.acquire()
             partition = event.value[0].partition
-            turn = in_turn(event, events.owned.get(partition), now_us(), latest.get(partition))
-            latest[partition] = task = group.create_task(turn)
-            task.add_done_callback(lambda _: room.release())
+            if partition not in waiting:
+                waiting[partition] = asyncio.Queue()
+                group.create_task(record_in_order(partition, waiting[partition], room))
+            waiting[partition].put_nowait(Taken(event, events.owned.get(partition), now_us()))
 
 
-async def in_turn(event: Any, rows: Rows | None, consumed_us: int, before: asyncio.Task[None] | None) -> None:
-    """Records the batch once the one before it is, unless it is to be delivered again: `rows` are its partition's when it was taken."""
-    if before is not None:
-        await before
-    batch = event.value
-    # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
-    current = events.owned.get(batch[0].partition) is rows and cast(BatchConsumer, app.consumer).is_current(batch)
-    if rows is not None and current:
-        await record_and_ack(event, rows, consumed_us)
+async def record_in_order(partition: int, waiting: asyncio.Queue[Taken], room: asyncio.Semaphore) -> None:
+    """Records what waits of a partition, together up to a batch or so, unless it is to be delivered again."""
+    while True:
+        taken = [await waiting.get()]
+        began, count = time.monotonic(), len(taken[0].event.value)
+        while count < BATCH_RECORDS and not waiting.empty():
+            taken.append(waiting.get_nowait())
+            count += len(taken[-1].event.value)
+        # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
+        rows, is_current = events.owned.get(partition), cast(BatchConsumer, app.consumer).is_current
+        current = [one for one in taken if one.rows is rows and is_current(one.event.value)]
+        if rows is not None and current:
+            await record_and_ack(current, rows)
+        for _ in taken:
+            room.release()
+        if count < BATCH_RECORDS and not waiting.empty():
+            await asyncio.sleep(began + WRITES_APART_SECONDS - time.monotonic())
 
 
 @tracing.recorded
-async def record_and_ack(event: Any, rows: Rows, consumed_us: int) -> None:
+async def record_and_ack(taken: list[Taken], rows: Rows) -> None:
     try:
-        await record_or_exit(event.value, rows, consumed_us)
+        await record_or_exit(taken, rows)
     except Exception:  # a defect of ours, behind what is tried again
         log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
         exit_at_once()
-    event.ack()
+    for one in taken:
+        one.event.ack()
 
 
-async def record_or_exit(batch: Batch, rows: Rows, consumed_us: int) -> None:
-    """Returns once the brokers have acknowledged all that is to be written of the batch, or ends the process."""
-    partition = batch[0].partition
+async def record_or_exit(taken: list[Taken], rows: Rows) -> None:
+    """Returns once the brokers have acknowledged all that is to be written of the batches, or ends the process."""
+    batches = [(one.event.value, one.consumed_us) for one in taken]
+    first, last = batches[0][0], batches[-1][0]
+    partition = first[0].partition
     changes: Changes | None = None
     dead = 0
     try:
@@ -72,7 +96,7 @@ async def record_or_exit(batch: Batch, rows: Rows, consumed_us: int) -> None:
         async with asyncio.timeout(settings.RECORD_TIMEOUT_SECONDS):
             while True:
                 try:
-                    changes = changes or changes_of(batch, rows, consumed_us)
+                    changes = changes or changes_of(batches, rows)
                     await bury(kafka_producer(), changes.dead_letters)
                     dead += len(changes.dead_letters)
                     changes.dead_letters.clear()
@@ -83,8 +107,8 @@ async def record_or_exit(batch: Batch, rows: Rows, consumed_us: int) -> None:
                     log.warning(
                         "Partition %s, offsets %s to %s: not recorded yet, trying again: %r",
                         partition,
-                        batch.start,
-                        batch.end - 1,
+                        first.start,
+                        last.end - 1,
                         exc,
                         exc_info=not isinstance(exc, KafkaError),
                     )
@@ -93,16 +117,15 @@ async def record_or_exit(batch: Batch, rows: Rows, consumed_us: int) -> None:
         log.critical(
             "Partition %s, offsets %s to %s: Kafka did not take the rows in %g s, so this worker ends; nothing is lost",
             partition,
-            batch.start,
-            batch.end - 1,
+            first.start,
+            last.end - 1,
             settings.RECORD_TIMEOUT_SECONDS,
         )
         exit_at_once()
-    metrics.count_batch(batch, changes.rows, len(changes.fresh), dead)
+    metrics.count_recorded(sum(len(batch) for batch, _ in batches), changes.rows, changes.fresh, dead)
     if changes.reorder:
         rows.sort(by=offset_of)
-    for value in changes.fresh:
-        feed.add(value, consumed_us)
+    feed.add(changes.fresh)
     feed.tell()
 
 

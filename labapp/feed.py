@@ -5,31 +5,33 @@ The table is what lasts, and what `/events/stream` reads: here it only learns th
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 
 import orjson
 
+from labapp.changes import Fresh
 from labapp.events import local_time, with_field
 
 HANDED_OUT_MAX = 10_000
 
-# (the record's value, consumed_us), oldest first; when full the oldest make room.
-_waiting: deque[tuple[bytes, int]] = deque(maxlen=HANDED_OUT_MAX)
+# Oldest first; when full the oldest make room.
+_waiting: deque[Fresh] = deque(maxlen=HANDED_OUT_MAX)
 _news = asyncio.Event()
 
 
-def add(value: bytes, consumed_us: int) -> None:
-    _waiting.append((value, consumed_us))
+def add(fresh: Iterable[Fresh]) -> None:
+    _waiting.extend(fresh)
 
 
 def hand_out() -> list[orjson.Fragment]:
     """The events since the last call, oldest first, as the workshop's consumer gave them: the value's fields and `consumed`."""
-    events = [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for value, consumed_us in _waiting]
+    events = [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for _, value, consumed_us in _waiting]
     _waiting.clear()
     return events
 
 
 def tell() -> None:
-    """Once a batch: the table has new rows. Wakes whoever waits."""
+    """The table has new rows, or others. Wakes whoever waits."""
     global _news
     _news.set()
     _news = asyncio.Event()

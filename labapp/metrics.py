@@ -11,14 +11,15 @@ from itertools import accumulate, pairwise
 import orjson
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from labapp.events import STAGES, Record, row_key
+from labapp.changes import Fresh
+from labapp.events import STAGES
 
 posts = {"acknowledged": 0, "refused": 0, "timed_out": 0, "failed": 0}
 records = {"recorded": 0, "delivered_again": 0, "dead_lettered": 0}
 requests_under_way = 0
 
-# Of a batch no more records than these are looked at, each of which then stands for its neighbours too. Of a full batch, all 1,000
-# would cost a quarter of the speed, 20 cost less than 1 %.
+# Of the new events of a batch no more than these are looked at, each of which then stands for its neighbours too. Of a full batch, all
+# 1,000 would cost a quarter of the speed, 20 cost less than 1 %.
 GAPS_A_BATCH = 20
 # 0: two clocks that differ may make that of a short gap, or less.
 _BOUNDS_US = (0, 500, *(n * 10**power for power in range(3, 8) for n in (1, 2, 5)))
@@ -40,16 +41,15 @@ class _Gap:
 _gaps = [_Gap(start, end) for start, end in (*pairwise(STAGES), (STAGES[0], STAGES[-1]))]
 
 
-def count_batch(batch: Sequence[Record], rows: Mapping[str, bytes | None], fresh: int, dead: int) -> None:
-    """A batch was recorded: `rows` is what it changed, `fresh` how many events were new, `dead` how many are dead letters."""
-    records["recorded"] += fresh
+def count_recorded(count: int, rows: Mapping[str, bytes | None], fresh: Sequence[Fresh], dead: int) -> None:
+    """So many records were recorded together: `rows` is what they changed, `fresh` the new events, `dead` how many are dead letters."""
+    records["recorded"] += len(fresh)
     records["dead_lettered"] += dead
-    records["delivered_again"] += len(batch) - fresh - dead
-    every = -(-len(batch) // GAPS_A_BATCH)
-    for place in range(0, len(batch), every):
-        row = rows.get(row_key(batch[place]))
-        if row is not None and b',"deliveries":1,' in row:
-            _count_gaps(row, min(every, len(batch) - place))
+    records["delivered_again"] += count - len(fresh) - dead
+    every = -(-len(fresh) // GAPS_A_BATCH)
+    for place in range(0, len(fresh), every or 1):
+        if (row := rows[fresh[place][0]]) is not None:  # else it expired together with those that it came with
+            _count_gaps(row, min(every, len(fresh) - place))
 
 
 def _count_gaps(row: bytes, times: int) -> None:

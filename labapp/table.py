@@ -42,16 +42,13 @@ class Rows(dict[str, bytes]):
 
     def apply(self, changes: Iterable[tuple[str, bytes | None]]) -> None:
         """Sets rows, deletes them where None."""
-        size_bytes = self.size_bytes
         for key, row in changes:
+            self.size_bytes -= len(self.get(key, b""))
             if row is None:
-                size_bytes -= len(self.pop(key, b""))
+                self.pop(key, None)
             else:
-                if key in self:
-                    size_bytes -= len(self[key])
                 self[key] = row
-                size_bytes += len(row)
-        self.size_bytes = size_bytes
+                self.size_bytes += len(row)
 
     def sort(self, by: Callable[[bytes], int]) -> None:
         """Puts the rows in the order of `by`: compaction moves a row that was written again behind those that came after it."""

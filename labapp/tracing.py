@@ -2,7 +2,7 @@
 
     POST /               server, continues the request's `traceparent`
     first-topic send     producer; the record's header `traceparent` is this span's
-    first-topic process  consumer, from its batch's turn until the row is acknowledged: one an event
+    first-topic process  consumer, from its turn until the row is acknowledged: one an event
 
 Which traces are kept is decided where they begin (OTEL_TRACES_SAMPLER). A record whose `traceparent` says that its trace is not kept, or
 that has none, costs a look at its headers and no span. Without the setting nothing is imported, and what is decorated here is what it was.
@@ -99,24 +99,26 @@ def sent(produce: Call) -> Call:
 
 
 def recorded(record: Call) -> Call:
-    """Of `record(event, …)`, which returns once all of the event's batch is recorded: a span for each record whose trace is kept."""
+    """Of `record(taken, …)`, which returns once those batches are recorded: a span for each record whose trace is kept."""
     if not ON:
         return record
 
     @wraps(record)
-    async def traced(event: Any, *others: Any) -> None:
-        begun: list[tuple[TP, int, Any, Any]] = []
-        for one in event.value:
-            if _kept(one.headers):
-                # Of what it takes for the stream and the event, it asks the app and the message only.
-                tp = TP(one.topic, one.partition)
-                message: Any = SimpleNamespace(message=one)
-                begun.append((tp, one.offset, message, _sensor.on_stream_event_in(tp, one.offset, event, message)))
+    async def traced(taken: Iterable[Any], *others: Any) -> None:
+        begun: list[tuple[TP, int, Any, Any, Any]] = []
+        for event in (one.event for one in taken):
+            for kept in event.value:
+                if _kept(kept.headers):
+                    # Of what it takes for the stream and the event, it asks the app and the message only.
+                    tp = TP(kept.topic, kept.partition)
+                    message: Any = SimpleNamespace(message=kept)
+                    state = _sensor.on_stream_event_in(tp, kept.offset, event, message)
+                    begun.append((tp, kept.offset, event, message, state))
         try:
-            await record(event, *others)
+            await record(taken, *others)
         finally:
-            for tp, offset, message, state in reversed(begun):
-                _sensor.on_stream_event_out(tp, offset, event, message, state)
+            for finished in reversed(begun):
+                _sensor.on_stream_event_out(*finished)
 
     return traced  # type: ignore[return-value]
 

@@ -22,11 +22,11 @@ def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1
 
 def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
     """As the agent does; returns the values of new events, and the dead letters."""
-    found = changes_of(batch, rows, 1)
+    found = changes_of([(batch, 1)], rows)
     rows.apply(found.rows.items())
     if found.reorder:
         rows.sort(by=offset_of)
-    return found.fresh, found.dead_letters
+    return [value for _, value, _ in found.fresh], found.dead_letters
 
 
 def offsets(rows: Rows) -> list[int]:

@@ -1,49 +1,58 @@
-"""Which batches are recorded when their turn comes. In a process of its own: app.py changes what it imports of Faust and aiokafka."""
+"""What is recorded together, and what is dropped when its turn comes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.unit.apart import run_apart
 
 CODE = """
 import asyncio
 from types import SimpleNamespace
 from labapp import consumer
-from labapp.batches import Batch
+from labapp.batches import BATCH_RECORDS, Batch
+from labapp.consumer import Taken
 from labapp.table import Rows
 
-recorded = []
+recorded = []  # of each call where its batches start
 
-async def record_and_ack(event, rows, consumed_us):
-    recorded.append(event.value.start)
+async def record_and_ack(taken, rows):
+    recorded.append([one.event.value.start for one in taken])
 
-def taken(start, seek=2):
-    return SimpleNamespace(value=Batch([SimpleNamespace(partition=0)], start, start + 1, seek))
+def batch(start, seek=2, size=1):
+    return SimpleNamespace(value=Batch([SimpleNamespace(partition=0)] * size, start, start + size, seek))
+
+async def record(*taken):
+    waiting, room = asyncio.Queue(), asyncio.Semaphore(0)
+    for one in taken:
+        waiting.put_nowait(one)
+    task = asyncio.create_task(consumer.record_in_order(0, waiting, room))
+    for _ in taken:
+        await room.acquire()
+    task.cancel()
+    calls = recorded.copy()
+    recorded.clear()
+    return calls
 
 async def main():
     rows = Rows()
     consumer.record_and_ack = record_and_ack
     consumer.app.consumer = SimpleNamespace(is_current=lambda batch: batch.seek == 2)
     consumer.events.owned = {0: rows}
-    first = asyncio.create_task(consumer.in_turn(taken(10), rows, 1, None))
-    await consumer.in_turn(taken(11), rows, 1, first)
-    assert recorded == [10, 11], "in the order in which they were taken"
+    assert await record(Taken(batch(10), rows, 1), Taken(batch(11), rows, 2)) == [[10, 11]], "together, in order"
+    full = Taken(batch(10, size=BATCH_RECORDS), rows, 1), Taken(batch(10 + BATCH_RECORDS), rows, 2)
+    assert await record(*full) == [[10], [10 + BATCH_RECORDS]], "up to a full batch"
 
-    await consumer.in_turn(taken(12, seek=1), rows, 1, None)  # reading began anew since
-    consumer.events.owned = {0: Rows()}
-    await consumer.in_turn(taken(13), rows, 1, None)  # the partition went, and came back
+    anew = Taken(batch(10, seek=1), rows, 1), Taken(batch(12), rows, 2)
+    assert await record(*anew) == [[12]], "reading began anew since"
+    gone = Taken(batch(12), Rows(), 1), Taken(batch(13), rows, 2)
+    assert await record(*gone) == [[13]], "the partition went, and came back"
     consumer.events.owned = {}
-    await consumer.in_turn(taken(14), rows, 1, None)  # it went
-    await consumer.in_turn(taken(15), None, 1, None)  # it had gone before it was taken
-    assert recorded == [10, 11], "what is delivered again is neither recorded nor acked"
+    assert await record(Taken(batch(14), rows, 1), Taken(batch(15), None, 2)) == [], "it went; it had gone before it was taken"
 
 asyncio.run(main())
 """
 
 
-def test_what_a_rebalance_overtook_is_dropped(tmp_path: Path) -> None:
-    """It comes again, here or at another worker: recording it would count a delivery twice, or write on rows that are not ours."""
-    ran = subprocess.run([sys.executable, "-c", CODE], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-
-    assert ran.returncode == 0, ran.stderr
+def test_what_waits_is_recorded_together_unless_a_rebalance_overtook_it(tmp_path: Path) -> None:
+    """What a rebalance overtook comes again, here or at another worker: recording it would count a delivery twice, or write on rows
+    that are not ours."""
+    run_apart(CODE, tmp_path)

@@ -7,8 +7,7 @@ from labapp import feed
 
 def test_each_event_is_handed_out_once() -> None:
     """What was recorded since the last call comes, oldest first, with the time when it was consumed; then no more."""
-    feed.add(b'{"id": 1}', 1_764_000_000_123_000)
-    feed.add(b"{}", 1_764_000_000_124_000)
+    feed.add([("a", b'{"id": 1}', 1_764_000_000_123_000), ("b", b"{}", 1_764_000_000_124_000)])
     first = orjson.loads(orjson.dumps(feed.hand_out()))
 
     assert [event.get("id") for event in first] == [1, None]
@@ -18,8 +17,7 @@ def test_each_event_is_handed_out_once() -> None:
 
 def test_the_oldest_make_room() -> None:
     """However long nobody asks, no more than the newest wait."""
-    for number in range(feed.HANDED_OUT_MAX + 1):
-        feed.add(b'{"id": %d}' % number, 0)
+    feed.add((str(number), b'{"id": %d}' % number, 0) for number in range(feed.HANDED_OUT_MAX + 1))
     events = orjson.loads(orjson.dumps(feed.hand_out()))
 
     assert (len(events), events[0]["id"]) == (feed.HANDED_OUT_MAX, 1)

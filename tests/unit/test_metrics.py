@@ -61,9 +61,9 @@ def test_a_batch_is_counted(size: int) -> None:
     """Each record once, and the gaps of as many events as were new, though not all were looked at."""
     before = scraped()
     batch = [record(offset, ARRIVAL_US + 300) for offset in range(size)]
-    changes = changes_of(batch, Rows(), ARRIVAL_US + 5000)
+    changes = changes_of([(batch, ARRIVAL_US + 5000)], Rows())
 
-    metrics.count_batch(batch, changes.rows, len(changes.fresh), dead=0)
+    metrics.count_recorded(size, changes.rows, changes.fresh, dead=0)
 
     assert changed(before, "labapp_records_total") == {("recorded",): size}
     assert changed(before, "labapp_stage_gap_seconds_count") == {("produced", "received"): size, **{
@@ -76,22 +76,34 @@ def test_a_batch_is_counted(size: int) -> None:
 def test_again_and_dead_are_not_new() -> None:
     """They have their own count, and no gap."""
     rows = Rows()
-    rows.apply(changes_of([record(0, ARRIVAL_US)], rows, ARRIVAL_US).rows.items())
+    rows.apply(changes_of([([record(0, ARRIVAL_US)], ARRIVAL_US)], rows).rows.items())
     batch = [Record(key=b"key-0", offset=1), Record(value=b"soon", offset=2)]
-    changes = changes_of(batch, rows, ARRIVAL_US)
+    changes = changes_of([(batch, ARRIVAL_US)], rows)
     before = scraped()
 
-    metrics.count_batch(batch, changes.rows, len(changes.fresh), len(changes.dead_letters))
+    metrics.count_recorded(2, changes.rows, changes.fresh, len(changes.dead_letters))
 
     assert changed(before, "labapp_records_total") == {("delivered_again",): 1, ("dead_lettered",): 1}
     assert changed(before, "labapp_stage_gap_seconds_count") == {}
 
 
+def test_new_and_again_at_once_is_new_once() -> None:
+    """A key that comes twice in what is recorded together: one event with its gaps, and one delivery more."""
+    before = scraped()
+    batch = [record(0, ARRIVAL_US + 300), Record(key=b"key-0", offset=1)]
+    changes = changes_of([(batch, ARRIVAL_US + 5000)], Rows())
+
+    metrics.count_recorded(2, changes.rows, changes.fresh, dead=0)
+
+    assert changed(before, "labapp_records_total") == {("recorded",): 1, ("delivered_again",): 1}
+    assert changed(before, "labapp_stage_gap_seconds_count")["produced", "received"] == 1
+
+
 def test_a_gap_below_0_does_not_make_a_sum_smaller() -> None:
     """Clocks that differ: it counts as 0."""
     before = scraped()
-    batch = [record(0, ARRIVAL_US - 300)]
-    metrics.count_batch(batch, changes_of(batch, Rows(), ARRIVAL_US + 5000).rows, 1, 0)
+    changes = changes_of([([record(0, ARRIVAL_US - 300)], ARRIVAL_US + 5000)], Rows())
+    metrics.count_recorded(1, changes.rows, changes.fresh, 0)
 
     assert ("produced", "received") not in changed(before, "labapp_stage_gap_seconds_sum")
     assert ("0", "produced", "received") in changed(before, "labapp_stage_gap_seconds_bucket")
