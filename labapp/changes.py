@@ -16,7 +16,7 @@ from labapp.table import Rows
 log = logging.getLogger(__name__)
 
 
-Taken = tuple[Sequence[Record], int]  # records of one partition, and consumed_us
+Batches = Sequence[tuple[Sequence[Record], int]]  # of one partition, one after the other in the log, each with its consumed_us
 Fresh = tuple[str, bytes, int]  # key, value, consumed_us
 
 
@@ -33,8 +33,7 @@ class Changes:
     reorder: bool = False
 
 
-def changes_of(batches: Sequence[Taken], rows: Rows) -> Changes:
-    """The batches are of one partition, one after the other in the log."""
+def changes_of(batches: Batches, rows: Rows) -> Changes:
     changes = Changes()
     if rows and batches[0][0][0].offset <= newest(rows):
         _read_before(batches, rows, changes)
@@ -48,7 +47,7 @@ def newest(rows: Rows) -> int:
     return offset_of(next(reversed(rows.values())))
 
 
-def _read_first(batches: Sequence[Taken], rows: Rows, changes: Changes) -> None:
+def _read_first(batches: Batches, rows: Rows, changes: Changes) -> None:
     """Each new row goes behind all others, and the oldest goes where there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
     changed, added = changes.rows, deque[tuple[str, bytes]]()
@@ -78,7 +77,7 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple
         yield added.popleft()
 
 
-def _read_before(batches: Sequence[Taken], rows: Rows, changes: Changes) -> None:
+def _read_before(batches: Batches, rows: Rows, changes: Changes) -> None:
     """Rows of later records are there, as after a rewind of the group: what would be older than the oldest kept stays expired."""
     fresh: dict[str, Fresh] = {}
     for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
@@ -109,7 +108,7 @@ def _expired(rows: dict[str, bytes]) -> Iterator[str]:
         size_bytes -= len(row)
 
 
-def _decoded(batches: Sequence[Taken], dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, int, str, bytes]]:
+def _decoded(batches: Batches, dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, int, str, bytes]]:
     """Record, consumed_us, key and row of each that can be recorded."""
     for batch, consumed_us in batches:
         for record in batch:

@@ -55,13 +55,14 @@ async def record(stream: Any) -> None:
 
 
 async def record_in_order(partition: int, waiting: asyncio.Queue[Taken], room: asyncio.Semaphore) -> None:
-    """Records what waits of a partition, together up to a batch or so, unless it is to be delivered again."""
+    """Records what waits of a partition, together up to a full batch or so, unless it is to be delivered again."""
+    not_before = 0.0
     while True:
         taken = [await waiting.get()]
-        began, count = time.monotonic(), len(taken[0].event.value)
-        while count < BATCH_RECORDS and not waiting.empty():
-            taken.append(waiting.get_nowait())
-            count += len(taken[-1].event.value)
+        if take_more(taken, waiting) < BATCH_RECORDS:
+            await asyncio.sleep(not_before - time.monotonic())
+            take_more(taken, waiting)
+        began = time.monotonic()
         # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
         rows, is_current = events.owned.get(partition), cast(BatchConsumer, app.consumer).is_current
         current = [one for one in taken if one.rows is rows and is_current(one.event.value)]
@@ -69,8 +70,16 @@ async def record_in_order(partition: int, waiting: asyncio.Queue[Taken], room: a
             await record_and_ack(current, rows)
         for _ in taken:
             room.release()
-        if count < BATCH_RECORDS and not waiting.empty():
-            await asyncio.sleep(began + WRITES_APART_SECONDS - time.monotonic())
+        not_before = 0 if waiting.empty() else began + WRITES_APART_SECONDS
+
+
+def take_more(taken: list[Taken], waiting: asyncio.Queue[Taken]) -> int:
+    """How many records it makes."""
+    count = sum(len(one.event.value) for one in taken)
+    while count < BATCH_RECORDS and not waiting.empty():
+        taken.append(waiting.get_nowait())
+        count += len(taken[-1].event.value)
+    return count
 
 
 @tracing.recorded
