@@ -85,7 +85,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     Runs in the worker's own loop, and in no thread. Faust gives it a thread with a loop of its own and hands every call and answer
     over (mode/threads.py): measured, a fifth of the CPU of an event that comes alone, and a tenth of the speed of many. So heartbeats
-    share the loop with all else, and nothing may keep that for seconds; a full batch takes some 10 ms.
+    share the loop with all else, and nothing may keep that for a second; a full batch takes some 10 ms.
     """
 
     consumer: "BatchConsumer"

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 
 from labapp import logs, settings
 from labapp.dead_letters import DeadLetter
-from labapp.events import Record, Unusable, delivered_again, offset_of, row_of
+from labapp.events import Fresh, Record, Unusable, delivered_again, offset_of, row_of
 from labapp.table import Rows
 
 log = logging.getLogger(__name__)
 
 
 Batches = Sequence[tuple[Sequence[Record], int]]  # of one partition, one after the other in the log, each with its consumed_us
-Fresh = tuple[str, bytes, int]  # key, value, consumed_us
 
 
 @dataclass
@@ -78,7 +77,10 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple
 
 
 def _read_before(batches: Batches, rows: Rows, changes: Changes) -> None:
-    """Rows of later records are there, as after a rewind of the group: what would be older than the oldest kept stays expired."""
+    """Rows of later records are there, as after a rewind of the group: what would be older than the oldest kept stays expired.
+
+    Only here the cut may matter: a key that is read again and expires in the same call is one more delivery of what expires.
+    """
     fresh: dict[str, Fresh] = {}
     for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
         if (known := changes.rows.get(key) or rows.get(key)) is not None:

@@ -28,6 +28,8 @@ BATCHES_IN_HAND = 32
 # A write of one row costs as much as one of fifty. So where events come faster than they are written one by one, the next write to that
 # partition begins so long after the last, and takes all that came meanwhile. An event that comes alone is written at once.
 WRITES_APART_SECONDS = 0.02
+# Of values; or BATCH_RECORDS. More would only be harder to get through in RECORD_TIMEOUT_SECONDS.
+FULL_WRITE_BYTES = 1_000_000
 
 
 class Taken(NamedTuple):
@@ -55,40 +57,50 @@ async def record(stream: Any) -> None:
 
 
 async def record_in_order(partition: int, waiting: asyncio.Queue[Taken], room: asyncio.Semaphore) -> None:
-    """Records what waits of a partition, together up to a full batch or so, unless it is to be delivered again."""
     not_before = 0.0
-    while True:
-        taken = [await waiting.get()]
-        if take_more(taken, waiting) < BATCH_RECORDS:
-            await asyncio.sleep(not_before - time.monotonic())
-            take_more(taken, waiting)
-        began = time.monotonic()
-        # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
-        rows, is_current = events.owned.get(partition), cast(BatchConsumer, app.consumer).is_current
-        current = [one for one in taken if one.rows is rows and is_current(one.event.value)]
-        if rows is not None and current:
-            await record_and_ack(current, rows)
-        for _ in taken:
-            room.release()
-        not_before = 0 if waiting.empty() else began + WRITES_APART_SECONDS
+    try:
+        while True:
+            # A coroutine of its own, so that nothing of the last write is kept while nothing comes.
+            not_before = await record_next(partition, waiting, room, not_before)
+    except Exception:  # a defect of ours, behind what is tried again
+        log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
+        exit_at_once()
 
 
-def take_more(taken: list[Taken], waiting: asyncio.Queue[Taken]) -> int:
-    """How many records it makes."""
-    count = sum(len(one.event.value) for one in taken)
-    while count < BATCH_RECORDS and not waiting.empty():
+async def record_next(partition: int, waiting: asyncio.Queue[Taken], room: asyncio.Semaphore, not_before: float) -> float:
+    """Records what waits of a partition, together up to a full write, unless it is to be delivered again. Returns the next `not_before`."""
+    taken = [await waiting.get()]
+    take_more(taken, waiting)
+    if not is_full(taken) and not room.locked():
+        await asyncio.sleep(not_before - time.monotonic())
+        take_more(taken, waiting)
+    began = time.monotonic()
+    # Meanwhile the partition may have gone to another worker, or reading begun anew at the committed offset.
+    rows, is_current = events.owned.get(partition), cast(BatchConsumer, app.consumer).is_current
+    current = [one for one in taken if one.rows is rows and is_current(one.event.value)]
+    if rows is not None and current:
+        await record_and_ack(current, rows)
+    for _ in taken:
+        room.release()
+    return 0 if waiting.empty() else began + WRITES_APART_SECONDS
+
+
+def take_more(taken: list[Taken], waiting: asyncio.Queue[Taken]) -> None:
+    while not waiting.empty() and not is_full(taken):
         taken.append(waiting.get_nowait())
-        count += len(taken[-1].event.value)
-    return count
+
+
+def is_full(taken: list[Taken]) -> bool:
+    batches = [one.event.value for one in taken]
+    return (
+        sum(map(len, batches)) >= BATCH_RECORDS
+        or sum(len(record.value or b"") for batch in batches for record in batch) >= FULL_WRITE_BYTES
+    )
 
 
 @tracing.recorded
 async def record_and_ack(taken: list[Taken], rows: Rows) -> None:
-    try:
-        await record_or_exit(taken, rows)
-    except Exception:  # a defect of ours, behind what is tried again
-        log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
-        exit_at_once()
+    await record_or_exit(taken, rows)
     for one in taken:
         one.event.ack()
 
@@ -147,8 +159,9 @@ def exit_at_once() -> NoReturn:
 @events.on_recover
 async def put_in_order() -> None:
     """The rows of a partition are kept in the order of offsets, which compaction of the changelog does not keep."""
-    for rows in events.owned.values():
+    for rows in list(events.owned.values()):
         rows.sort(by=offset_of)
+        await asyncio.sleep(0)  # for the heartbeats
 
 
 @app.task

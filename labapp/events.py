@@ -50,6 +50,9 @@ class Record(Protocol):
     headers: tuple[tuple[str, bytes], ...]
 
 
+Fresh = tuple[str, bytes, int]  # a new event: key, value, consumed_us
+
+
 def now_us() -> int:
     """The one clock."""
     return time.time_ns() // 1000

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 
 import orjson
 
-from labapp.changes import Fresh
-from labapp.events import local_time, with_field
+from labapp.events import Fresh, local_time, with_field
 
 HANDED_OUT_MAX = 10_000
 

@@ -11,16 +11,15 @@ from itertools import accumulate, pairwise
 import orjson
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from labapp.changes import Fresh
-from labapp.events import STAGES
+from labapp.events import STAGES, Fresh
 
 posts = {"acknowledged": 0, "refused": 0, "timed_out": 0, "failed": 0}
 records = {"recorded": 0, "delivered_again": 0, "dead_lettered": 0}
 requests_under_way = 0
 
-# Of the new events of a batch no more than these are looked at, each of which then stands for its neighbours too. Of a full batch, all
+# Of the new events of a write no more than these are looked at, each of which then stands for its neighbours too. Of a full one, all
 # 1,000 would cost a quarter of the speed, 20 cost less than 1 %.
-GAPS_A_BATCH = 20
+GAPS_A_WRITE = 20
 # 0: two clocks that differ may make that of a short gap, or less.
 _BOUNDS_US = (0, 500, *(n * 10**power for power in range(3, 8) for n in (1, 2, 5)))
 
@@ -46,7 +45,7 @@ def count_recorded(count: int, rows: Mapping[str, bytes | None], fresh: Sequence
     records["recorded"] += len(fresh)
     records["dead_lettered"] += dead
     records["delivered_again"] += count - len(fresh) - dead
-    every = -(-len(fresh) // GAPS_A_BATCH)
+    every = -(-len(fresh) // GAPS_A_WRITE)
     for place in range(0, len(fresh), every or 1):
         if (row := rows[fresh[place][0]]) is not None:  # else it expired together with those that it came with
             _count_gaps(row, min(every, len(fresh) - place))
@@ -79,7 +78,7 @@ def families(partitions: Iterable[Partition], rebalances: int) -> Iterator[Metri
     yield _counter("labapp_records", "Records consumed, by what became of them.", records)
     gaps = HistogramMetricFamily(
         "labapp_stage_gap_seconds",
-        f"Time between two stages of new events; of a batch {GAPS_A_BATCH} are looked at, each standing for its neighbours.",
+        f"Time between two stages of new events; {GAPS_A_WRITE} of a write are looked at, each standing for its neighbours.",
         labels=("start", "end"),
     )
     for gap in _gaps:

@@ -17,8 +17,8 @@ recorded = []  # of each call where its batches start
 async def record_and_ack(taken, rows):
     recorded.append([one.event.value.start for one in taken])
 
-def batch(start, seek=2, size=1):
-    return SimpleNamespace(value=Batch([SimpleNamespace(partition=0)] * size, start, start + size, seek))
+def batch(start, seek=2, size=1, value=b"{}"):
+    return SimpleNamespace(value=Batch([SimpleNamespace(partition=0, value=value)] * size, start, start + size, seek))
 
 async def record(*taken):
     waiting, room = asyncio.Queue(), asyncio.Semaphore(0)
@@ -40,6 +40,9 @@ async def main():
     assert await record(Taken(batch(10), rows, 1), Taken(batch(11), rows, 2)) == [[10, 11]], "together, in order"
     full = Taken(batch(10, size=BATCH_RECORDS), rows, 1), Taken(batch(10 + BATCH_RECORDS), rows, 2)
     assert await record(*full) == [[10], [10 + BATCH_RECORDS]], "up to a full batch"
+    big = bytes(consumer.FULL_WRITE_BYTES // 2 + 1)
+    large = [Taken(batch(start, value=big), rows, 1) for start in (10, 11, 12)]
+    assert await record(*large) == [[10, 11], [12]], "or so many bytes"
 
     anew = Taken(batch(10, seek=1), rows, 1), Taken(batch(12), rows, 2)
     assert await record(*anew) == [[12]], "reading began anew since"
