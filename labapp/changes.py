@@ -1,4 +1,4 @@
-"""What batches of records change in the rows of their partition: pure, and the same however the records are cut into batches.
+"""What batches of records change in the rows of their partition: pure, and the same however they are cut, but for a rewind (_read_before).
 
 Idempotent by key: a key seen again changes nothing but its row's deliveries. Bounded: the newest rows are kept, by offset.
 """

@@ -57,6 +57,7 @@ async def record(stream: Any) -> None:
 
 
 async def record_in_order(partition: int, waiting: asyncio.Queue[Taken], room: asyncio.Semaphore) -> None:
+    """Records what is taken of a partition, for as long as the agent runs."""
     not_before = 0.0
     try:
         while True:
@@ -71,7 +72,7 @@ async def record_next(partition: int, waiting: asyncio.Queue[Taken], room: async
     """Records what waits of a partition, together up to a full write, unless it is to be delivered again. Returns the next `not_before`."""
     taken = [await waiting.get()]
     take_more(taken, waiting)
-    if not is_full(taken) and not room.locked():
+    if not is_full(taken) and not room.locked():  # where no more may be taken, a pause would bring none
         await asyncio.sleep(not_before - time.monotonic())
         take_more(taken, waiting)
     began = time.monotonic()

@@ -59,3 +59,77 @@ def test_what_waits_is_recorded_together_unless_a_rebalance_overtook_it(tmp_path
     """What a rebalance overtook comes again, here or at another worker: recording it would count a delivery twice, or write on rows
     that are not ours."""
     run_apart(CODE, tmp_path)
+
+
+PAUSES = """
+import asyncio
+from types import SimpleNamespace
+from labapp import consumer
+from labapp.batches import Batch
+from labapp.consumer import Taken
+from labapp.table import Rows
+
+async def main():
+    rows, waiting, room, recorded, pauses = Rows(), asyncio.Queue(), asyncio.Semaphore(1), [], []
+
+    def comes(start):
+        event = SimpleNamespace(value=Batch([SimpleNamespace(partition=0, value=b"{}")], start, start + 1, 2))
+        waiting.put_nowait(Taken(event, rows, 1))
+
+    async def record_and_ack(taken, rows):
+        recorded.append([one.event.value.start for one in taken])
+        if recorded == [[10]]:
+            comes(11)  # during this write
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        if recorded == [[10]]:
+            comes(12)  # during the pause before the next
+
+    consumer.record_and_ack, asyncio.sleep = record_and_ack, sleep
+    consumer.app.consumer = SimpleNamespace(is_current=lambda batch: True)
+    consumer.events.owned = {0: rows}
+    comes(10)
+    not_before = await consumer.record_next(0, waiting, room, 0)
+    assert pauses.pop() <= 0, "alone: at once"
+    not_before = await consumer.record_next(0, waiting, room, not_before)
+    assert 0 < pauses.pop() <= consumer.WRITES_APART_SECONDS and recorded == [[10], [11, 12]], "together, after a pause"
+    comes(13)
+    await consumer.record_next(0, waiting, room, not_before)
+    assert pauses.pop() <= 0 and recorded[2:] == [[13]], "nothing came during the write: at once again"
+
+asyncio.run(main())
+"""
+
+
+def test_an_event_alone_is_recorded_at_once_and_fast_ones_together(tmp_path: Path) -> None:
+    """Where something came during a write, the next write waits, and takes what comes meanwhile."""
+    run_apart(PAUSES, tmp_path)
+
+
+DEFECT = """
+import asyncio
+from labapp import consumer
+
+class Ended(BaseException):
+    pass
+
+def exit_at_once():
+    raise Ended
+
+async def main():
+    waiting = asyncio.Queue()
+    waiting.put_nowait("no batch")
+    consumer.exit_at_once = exit_at_once
+    try:
+        await consumer.record_in_order(0, waiting, asyncio.Semaphore(0))
+    except Ended:
+        print("ended")
+
+asyncio.run(main())
+"""
+
+
+def test_a_defect_ends_the_process(tmp_path: Path) -> None:
+    """Wherever it is: raised, it would have Faust go on behind what was not recorded."""
+    assert run_apart(DEFECT, tmp_path).endswith("ended\n")
