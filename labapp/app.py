@@ -17,10 +17,15 @@ from aiokafka import AIOKafkaProducer
 from faust.exceptions import AlreadyConfiguredWarning
 from yarl import URL
 
-from labapp import brokers, cluster, logs, security, settings, tracing, web
-from labapp.batches import BatchSchema, BatchTransport
-from labapp.events import BODY_BYTES_MAX
-from labapp.table import BatchTable
+from labapp import settings
+from labapp.event.row import BODY_BYTES_MAX
+from labapp.kafka import admin as cluster
+from labapp.kafka import security
+from labapp.observe import logs, tracing
+from labapp.patched import aiokafka_timeouts as brokers
+from labapp.patched.faust_batches import BatchSchema, BatchTransport
+from labapp.patched.faust_table import BatchTable
+from labapp.web import middleware as web
 
 # sysexits.h: how a worker ends that could not go on, to be started again.
 EX_SOFTWARE = 70
@@ -140,18 +145,18 @@ app = faust.App(
     settings.CONSUMER_GROUP,
     broker=[f"kafka://{server}" for server in settings.KAFKA_BOOTSTRAP_SERVERS],
     broker_credentials=security.credentials(),
-    # `/` is producer.py's in every role; what loads the modules has a random order (faust/app/base.py, discover).
+    # `/` is produce.py's in every role; what loads the modules has a random order (faust/app/base.py, discover).
     autodiscover=[
-        "labapp.producer",
-        "labapp.views",
-        "labapp.live",
-        "labapp.cluster_views",
-        "labapp.page",
-        "labapp.control",
-        "labapp.scrape",
-        "labapp.described",
+        "labapp.produce",
+        "labapp.views.events",
+        "labapp.views.events_stream",
+        "labapp.views.cluster",
+        "labapp.views.page",
+        "labapp.views.lab",
+        "labapp.views.metrics",
+        "labapp.views.openapi",
         "labapp.commands",
-        *(["labapp.consumer"] if settings.CONSUMES else []),
+        *(["labapp.consume.agent"] if settings.CONSUMES else []),
     ],
     env_prefix="FAUST",  # else PORT's cousins in the environment (WEB_PORT, BROKER_URL, ...) would beat what is written here
     datadir=Path(tempfile.gettempdir()) / "labapp",  # nothing is kept there: the table lives in Kafka

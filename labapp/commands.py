@@ -9,8 +9,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError
 from faust.cli.base import AppCommand, option
 
-from labapp import cluster, dead_letters, settings
+from labapp import settings
 from labapp.app import CHANGELOG, TOPICS, app, changelog, declare, ensure_as_many
+from labapp.consume import dead_letters
+from labapp.kafka import admin as cluster
 
 
 class Command(AppCommand):

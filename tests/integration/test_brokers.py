@@ -9,8 +9,8 @@ import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 
-from labapp import brokers
 from labapp.lab import BROKERS, processes
+from labapp.patched import aiokafka_timeouts as brokers
 from tests import topics
 from tests.conftest import Kafka
 from tests.worker import PATIENCE

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from labapp.openapi import OPERATIONS
+from labapp.web.openapi import OPERATIONS
 from tests import described, topics
 from tests.conftest import Kafka
 from tests.worker import Worker, request, wait_for

@@ -1,0 +1,1 @@
+"""From a batch of records to rows: the agent, what it changes, where dead letters go."""

@@ -1,0 +1,202 @@
+"""Questions to Kafka, and the making of topics: with clients of its own, which live for one call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Set
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from labapp import settings
+from labapp.kafka import security
+from labapp.kafka.permissions import allowed_on_group, allowed_on_topics
+
+
+class Unsuitable(Exception):
+    """The cluster is not as this app needs it; the text is one sentence that says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as the app wants it; where it exists, `partitions` may be another number and `config` is not looked at."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+    # What an existing topic must have to be of use, by setting.
+    needs: dict[str, str] = field(default_factory=dict)
+    # What we must be allowed to do with it, in Kafka's words.
+    operations: Set[str] = frozenset()
+
+
+def connection() -> dict[str, Any]:
+    """How any aiokafka client of our own reaches the cluster."""
+    return {
+        "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+        "request_timeout_ms": int(settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 1000),
+        "metadata_max_age_ms": 3000,
+        **security.client_arguments(),
+    }
+
+
+@asynccontextmanager
+async def admin_client() -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected client.
+
+    Raises Unsuitable where no broker answers within START_TIMEOUT_SECONDS or one refuses us, and for whatever Kafka fails on meanwhile.
+    """
+    deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+    while True:
+        client = AIOKafkaAdminClient(**connection())
+        try:
+            await client.start()
+            break
+        except KafkaError:
+            await client.close()
+            over = asyncio.get_running_loop().time() > deadline
+            if refusal := await security.refusal(settings.KAFKA_BOOTSTRAP_SERVERS, at_last=over):
+                raise Unsuitable(refusal) from None
+            if over:
+                asked = " or ".join(settings.KAFKA_BOOTSTRAP_SERVERS)
+                raise Unsuitable(f"No Kafka broker answers at {asked}: start one, or set KAFKA_BOOTSTRAP_SERVERS to where one is") from None
+            await asyncio.sleep(0.5)
+    try:
+        yield client
+    except (KafkaError, TimeoutError) as exc:
+        # The brokers may be known by other names to each other than to us: then only their own answer says what is wrong.
+        others = [f"{broker.host}:{broker.port}" for broker in client._client.cluster.brokers()]
+        raise Unsuitable(await security.refusal(others) or f"Kafka answers, but not to all that is asked ({exc!r})") from None
+    finally:
+        await client.close()
+
+
+async def declare(topics: list[Topic]) -> dict[str, int]:
+    """Makes the topics that are missing, checks all of them, and tells how many partitions each has. Raises Unsuitable."""
+    async with admin_client() as client:
+        await _make_missing(client, topics)
+        partitions = await _partitions(client, topics)
+        await _check_operations(client, topics)
+        await _check_configs(client, topics)
+        return partitions
+
+
+async def look_at(client: AIOKafkaAdminClient, topic: Topic) -> int | None:
+    """Checks a topic as `declare` does, but makes nothing: how many partitions it has, or None where it is missing and could be made."""
+    if await _make_missing(client, [topic], validate_only=True):
+        return None
+    await _check_operations(client, [topic])
+    await _check_configs(client, [topic])
+    return (await _partitions(client, [topic]))[topic.name]
+
+
+async def check_group(name: str, protocol: str) -> None:
+    """Raises Unsuitable if the group is not for us, or its members agree on another protocol, for then nobody else can join it."""
+    async with admin_client() as client:
+        deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+        while True:
+            try:
+                coordinator = await client.find_coordinator(name)
+                allowed = await allowed_on_group(client, name, coordinator)
+                [response] = await client.describe_consumer_groups([name], coordinator)
+                break
+            except GroupAuthorizationFailedError:
+                raise Unsuitable(_denied({"Read"}, f"group {name}")) from None
+            except KafkaError as exc:  # a new cluster has no coordinator until it is asked for one
+                if not exc.retriable or asyncio.get_running_loop().time() > deadline:
+                    raise Unsuitable(f"The group {name} can't be looked at ({type(exc).__name__})") from None
+                await asyncio.sleep(0.2)
+        if allowed is not None and "Read" not in allowed:
+            raise Unsuitable(_denied({"Read"}, f"group {name}"))
+        _, _, state, protocol_type, used, *_ = response.groups[0]
+        if state == "Stable" and (protocol_type != "consumer" or used != protocol):
+            raise Unsuitable(f"The group {name} is in use by another program (assignment protocol {used!r}): choose another CONSUMER_GROUP")
+
+
+async def ensure_no_members(client: AIOKafkaAdminClient, group: str) -> None:
+    [response] = await client.describe_consumer_groups([group])
+    code, _, state, _, _, members, *_ = response.groups[0]
+    if code:
+        raise Unsuitable(_denied({"Describe"}, f"group {group}"))
+    if members or state not in ("Empty", "Dead"):
+        raise Unsuitable(f"The group {group} has {len(members)} members ({state}): stop its workers first")
+
+
+async def _make_missing(client: AIOKafkaAdminClient, topics: list[Topic], validate_only: bool = False) -> list[Topic]:
+    existing = set(await client.list_topics())
+    missing = [topic for topic in topics if topic.name not in existing]
+    if missing:
+        brokers = len((await client.describe_cluster())["brokers"])
+        copies = min(settings.KAFKA_REPLICATION, brokers)
+        response = await client.create_topics(
+            [NewTopic(t.name, t.partitions, copies, topic_configs=t.config) for t in missing], None, validate_only
+        )
+        for name, code, *message in response.topic_errors:
+            if for_code(code) in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+                raise Unsuitable(
+                    f"The topic {name} is missing, or hidden from this client, and it may not make it: an ACL for Create is missing"
+                )
+            if code and for_code(code) is not TopicAlreadyExistsError:
+                raise Unsuitable(f"The topic {name} is missing and can't be made: {for_code(code).__name__} {' '.join(map(str, message))}")
+    return missing
+
+
+async def _partitions(client: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, int]:
+    """How many partitions each topic has, once all of them have a leader: a topic just made is not known to every broker at once."""
+    deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+    while True:
+        described = await client.describe_topics([topic.name for topic in topics])
+        waiting = [t["topic"] for t in described if t["error_code"] or not t["partitions"] or any(p["leader"] < 0 for p in t["partitions"])]
+        if denied := [t["topic"] for t in described if for_code(t["error_code"]) is TopicAuthorizationFailedError]:
+            raise Unsuitable(_denied({"Describe"}, f"topic {denied[0]}"))
+        if not waiting:
+            return {topic["topic"]: len(topic["partitions"]) for topic in described}
+        if asyncio.get_running_loop().time() > deadline:
+            raise Unsuitable(f"The topic {waiting[0]} has a partition without a leader: see whether all brokers are up")
+        await asyncio.sleep(0.1)
+
+
+async def _check_operations(client: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+    found = await allowed_on_topics(client, [topic.name for topic in topics])
+    for topic in topics:
+        if (allowed := found[topic.name]) is not None and (missing := topic.operations - allowed):
+            raise Unsuitable(_denied(missing, f"topic {topic.name}"))
+
+
+def _denied(operations: Set[str], what: str) -> str:
+    return f"Kafka does not allow this client {' and '.join(sorted(operations))} on the {what}: an ACL is missing"
+
+
+async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of topics that exist, though the broker asked may not know them yet."""
+    deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+    while True:
+        [response] = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        if not any(error_code for error_code, *_ in response.resources):
+            return {name: {entry[0]: entry[1] for entry in entries} for *_, name, entries in response.resources}
+        if denied := [name for code, _, _, name, *_ in response.resources if for_code(code) is TopicAuthorizationFailedError]:
+            raise Unsuitable(_denied({"DescribeConfigs"}, f"topic {denied[0]}"))
+        if asyncio.get_running_loop().time() > deadline:
+            code, message, *_ = max(response.resources)
+            raise Unsuitable(f"The settings of the topics can't be read: {message or for_code(code).__name__}")
+        await asyncio.sleep(0.1)
+
+
+async def _check_configs(client: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+    asked = [topic for topic in topics if topic.needs]
+    if not asked:
+        return
+    found = await _configs(client, [topic.name for topic in asked])
+    for topic in asked:
+        for setting, word in topic.needs.items():
+            if word not in (is_now := found[topic.name].get(setting) or ""):
+                raise Unsuitable(f"The topic {topic.name} has {setting}={is_now}, but it needs {word}: change it, or delete the topic")

@@ -1,0 +1,285 @@
+"""What the cluster looks like now: brokers, this app's topics, the groups that read its events, and the newest records.
+
+Asked by clients that are kept. An overview is kept for a second as well, so that many pages cost the brokers no more than one.
+What can't be asked while a broker is away is None; the rest is told all the same.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
+
+from labapp import settings
+from labapp.kafka import security
+
+KEPT_SECONDS = 1.0
+TIMEOUT_SECONDS = 2.5
+# On a cluster with many groups no more than these are looked into for readers of our topic.
+GROUPS_MAX = 50
+
+
+class Away(Exception):
+    """No broker answers."""
+
+
+@dataclass(frozen=True)
+class Broker:
+    id: int
+    host: str | None  # None: away for longer than this worker runs
+    port: int | None
+    state: str  # online, away
+    controller: bool  # as the brokers tell it: with KRaft any broker that forwards to the controller
+
+
+@dataclass(frozen=True)
+class Partition:
+    partition: int
+    leader: int | None
+    replicas: list[int]
+    in_sync: list[int]
+    first_offset: int | None
+    next_offset: int | None
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    compacted: bool  # then there are fewer records than offsets
+    partitions: list[Partition]
+
+
+@dataclass(frozen=True)
+class Member:
+    id: str
+    client: str
+    host: str
+    partitions: list[int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    partition: int
+    committed: int | None  # None: nothing yet
+    lag: int | None
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+    state: str  # Kafka's word: Stable, Empty, PreparingRebalance, ...
+    members: list[Member]
+    partitions: list[Progress]
+
+
+@dataclass(frozen=True)
+class Overview:
+    time_us: int
+    brokers: list[Broker]
+    topics: list[Topic]
+    groups: list[Group]
+
+
+class Observer:
+    """Asks for `topics`, and for the groups that read the first of them."""
+
+    def __init__(self, topics: list[str]) -> None:
+        self.topics = topics
+        self._lock = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._admin: AIOKafkaAdminClient | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._addresses: dict[int, tuple[str, int]] = {}
+        self._compacted: dict[str, bool] = {}
+        self._kept: tuple[float, Overview] | None = None
+
+    async def overview(self) -> Overview:
+        """Not older than KEPT_SECONDS. Raises Away."""
+        async with self._lock:
+            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
+                found = await self._ask()
+                self._kept = time.monotonic(), found
+            return self._kept[1]
+
+    async def newest(self, topic: str, partition: int, limit: int) -> list[ConsumerRecord]:
+        """The records of the newest `limit` offsets, newest first. Raises Away."""
+        tp = TopicPartition(topic, partition)
+        async with self._lock:
+            _, consumer = await self._clients()
+        try:
+            async with self._reading, asyncio.timeout(TIMEOUT_SECONDS):
+                first, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+                if first == end:
+                    return []
+                consumer.assign([tp])
+                try:
+                    consumer.seek(tp, max(first, end - limit))
+                    records: list[ConsumerRecord] = []
+                    while await consumer.position(tp) < end:
+                        records += (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
+                finally:
+                    consumer.unsubscribe()
+        except (KafkaError, TimeoutError):
+            raise Away from None
+        return records[::-1][:limit]
+
+    async def close(self) -> None:
+        admin, consumer, self._admin, self._consumer = self._admin, self._consumer, None, None
+        if consumer is not None:
+            await consumer.stop()
+        if admin is not None:
+            await admin.close()
+
+    async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        if self._admin is not None and self._consumer is not None:
+            return self._admin, self._consumer
+        options: dict[str, Any] = {
+            "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+            "client_id": "labapp-overview",
+            "request_timeout_ms": 2000,
+            "metadata_max_age_ms": 3000,  # see app.py
+            **security.client_arguments(),
+        }
+        self._admin = AIOKafkaAdminClient(**options)
+        self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100)
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await asyncio.gather(self._admin.start(), self._consumer.start())
+        except (KafkaError, TimeoutError, OSError):
+            await self.close()
+            raise Away from None
+        return self._admin, self._consumer
+
+    async def _ask(self) -> Overview:
+        admin, consumer = await self._clients()
+        for attempt in range(3):  # each asks a broker by chance, and one may be away
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS / 2):
+                    cluster = await admin.describe_cluster()
+                    described = await admin.describe_topics(self.topics)
+                break
+            except (KafkaError, TimeoutError, OSError):
+                if attempt == 2:
+                    await self.close()  # new ones ask the bootstrap servers again
+                    raise Away from None
+        described = [topic for topic in described if not topic["error_code"]]
+        nodes = {broker["node_id"]: (broker["host"], broker["port"]) for broker in cluster["brokers"]}
+        self._addresses |= nodes
+        groups, offsets, _ = await asyncio.gather(
+            self._groups(admin, list(nodes)),
+            self._offsets(consumer, described),
+            self._look_for_compaction(admin, [topic["topic"] for topic in described]),
+        )
+        online = {node for node, answer in groups.items() if answer is not None}
+        replicas = {node for topic in described for partition in topic["partitions"] for node in partition["replicas"]}
+        brokers = []
+        for node in sorted(nodes.keys() | replicas):
+            host, port = self._addresses.get(node, (None, None))
+            brokers.append(Broker(node, host, port, "online" if node in online else "away", node == cluster["controller_id"]))
+        topics = [self._topic(topic, offsets) for topic in sorted(described, key=lambda t: self.topics.index(t["topic"]))]
+        names = {group for answer in groups.values() for group in answer or []}
+        source = next((topic for topic in topics if topic.name == self.topics[0]), None)
+        readers = await asyncio.gather(*(self._group(admin, name, source) for name in _ours_first(names)[:GROUPS_MAX]))
+        return Overview(time.time_ns() // 1000, brokers, topics, [group for group in readers if group is not None])
+
+    def _topic(self, topic: dict[str, Any], offsets: dict[TopicPartition, tuple[int, int]]) -> Topic:
+        name = topic["topic"]
+        partitions = []
+        for partition in sorted(topic["partitions"], key=lambda p: p["partition"]):
+            first, following = offsets.get(TopicPartition(name, partition["partition"]), (None, None))
+            leader = partition["leader"] if partition["leader"] >= 0 else None
+            partitions.append(Partition(partition["partition"], leader, partition["replicas"], sorted(partition["isr"]), first, following))
+        return Topic(name, self._compacted.get(name, False), partitions)
+
+    async def _groups(self, admin: AIOKafkaAdminClient, nodes: list[int]) -> dict[int, list[str] | None]:
+        """Of each broker the groups that it coordinates; None where it does not answer."""
+        answers = await asyncio.gather(*(_or_none(admin.list_consumer_groups([node])) for node in nodes))
+        return {
+            node: None if answer is None else [group[0] for group in answer if group[1] == "consumer"]
+            for node, answer in zip(nodes, answers, strict=True)
+        }
+
+    async def _group(self, admin: AIOKafkaAdminClient, name: str, source: Topic | None) -> Group | None:
+        """None for a group that has nothing to do with the source topic, or can't be asked."""
+        if source is None or (coordinator := await _or_none(admin.find_coordinator(name))) is None:
+            return None
+        tps = [TopicPartition(source.name, partition.partition) for partition in source.partitions]
+        committed, described = await asyncio.gather(
+            _or_none(admin.list_consumer_group_offsets(name, coordinator, tps)),
+            _or_none(admin.describe_consumer_groups([name], coordinator)),
+        )
+        if committed is None or described is None:
+            return None
+        group = described[0].to_object()["groups"][0]
+        members = [
+            Member(member["member_id"], member["client_id"], member["client_host"], _assigned(member["member_assignment"], source.name))
+            for member in group["members"]
+        ]
+        progress = []
+        for partition, tp in zip(source.partitions, tps, strict=True):
+            offset = committed[tp].offset if tp in committed and committed[tp].offset >= 0 else None
+            progress.append(Progress(partition.partition, offset, lag(offset, partition.first_offset, partition.next_offset)))
+        if name != settings.CONSUMER_GROUP and not any(m.partitions for m in members) and all(p.committed is None for p in progress):
+            return None
+        return Group(name, group["state"], members, progress)
+
+    async def _offsets(self, consumer: AIOKafkaConsumer, topics: list[dict[str, Any]]) -> dict[TopicPartition, tuple[int, int]]:
+        """First and next offset, of the partitions whose leader answers."""
+        of_leader: dict[int, list[TopicPartition]] = defaultdict(list)
+        for topic in topics:
+            for partition in topic["partitions"]:
+                if partition["leader"] >= 0:
+                    of_leader[partition["leader"]].append(TopicPartition(topic["topic"], partition["partition"]))
+        found: dict[TopicPartition, tuple[int, int]] = {}
+        for tps, answer in zip(
+            of_leader.values(),
+            await asyncio.gather(
+                *(_or_none(asyncio.gather(consumer.beginning_offsets(tps), consumer.end_offsets(tps))) for tps in of_leader.values())
+            ),
+            strict=True,
+        ):
+            if answer is not None:
+                found |= {tp: (answer[0][tp], answer[1][tp]) for tp in tps}
+        return found
+
+    async def _look_for_compaction(self, admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
+        """Once a topic."""
+        if not (new := [topic for topic in topics if topic not in self._compacted]):
+            return
+        answer = await _or_none(admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in new]))
+        for _, _, _, name, entries in answer[0].resources if answer else []:
+            self._compacted[name] = any(entry[0] == "cleanup.policy" and "compact" in entry[1] for entry in entries)
+
+
+def lag(committed: int | None, first: int | None, following: int | None) -> int | None:
+    """How many records a group has still to read. Those that were deleted unread don't count; nothing committed means all."""
+    if first is None or following is None:
+        return None
+    return max(0, following - max(committed or 0, first))
+
+
+def _ours_first(names: set[str]) -> list[str]:
+    return sorted(names, key=lambda name: (name != settings.CONSUMER_GROUP, name))
+
+
+def _assigned(assignment: bytes, topic: str) -> list[int]:
+    if not assignment:  # while the group rebalances
+        return []
+    decoded = ConsumerProtocolMemberAssignment.decode(assignment)
+    return sorted(partition for name, partitions in decoded.assignment if name == topic for partition in partitions)
+
+
+async def _or_none(question: Awaitable[Any]) -> Any:
+    """The answer, or None where no broker gives one in time."""
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await question
+    except (KafkaError, TimeoutError, OSError):
+        return None

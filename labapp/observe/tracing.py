@@ -1,0 +1,136 @@
+"""OpenTelemetry: an event's way as spans, sent by OTLP over HTTP where OTEL_EXPORTER_OTLP_ENDPOINT is set.
+
+    POST /               server, continues the request's `traceparent`
+    first-topic send     producer; the record's header `traceparent` is this span's
+    first-topic process  consumer, from its turn until the row is acknowledged: one an event
+
+Which traces are kept is decided where they begin (OTEL_TRACES_SAMPLER). A record whose `traceparent` says that its trace is not kept, or
+that has none, costs a look at its headers and no span. Without the setting nothing is imported, and what is decorated here is what it was.
+"""
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from aiohttp import web
+from faust.types import TP
+
+from labapp import settings
+from labapp.event.row import traceparent_in
+
+Call = TypeVar("Call", bound=Callable[..., Awaitable[Any]])
+
+ON = bool(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
+_NAMES = ("traceparent", "tracestate")
+
+if ON:
+    try:
+        from faust.contrib.opentelemetry import OpenTelemetrySensor
+        from opentelemetry import propagate
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+    except ImportError as exc:
+        raise settings.cant_start(
+            f"The setting OTEL_EXPORTER_OTLP_ENDPOINT can't be used without OpenTelemetry's packages ({exc}): "
+            "pip install -r requirements-otel.txt, or leave it empty."
+        ) from None
+
+    _provider = TracerProvider(resource=Resource.create({"service.name": settings.OTEL_SERVICE_NAME}))
+    _exporter = OTLPSpanExporter(f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces")
+    _provider.add_span_processor(BatchSpanProcessor(_exporter))
+    # While the collector is away, a line each time that spans are dropped, and none for each of the attempts before it.
+    logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.ERROR)
+    _tracer = _provider.get_tracer("labapp")
+    propagate.set_global_textmap(TraceContextTextMapPropagator())  # what the topic's records carry, whatever OTEL_PROPAGATORS says
+    # Faust's own, by hand: registered with the app it would see a batch as one event, the headers of its last record, and as its end the
+    # moment at which the agent asks for the next batch.
+    _sensor = OpenTelemetrySensor(tracer=_tracer)
+
+
+@web.middleware
+async def _server_span(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    if request.method != "POST":
+        return await handler(request)
+    attributes = {"http.request.method": request.method, "url.path": request.path, "url.scheme": request.scheme}
+    sent = request.headers.getall("traceparent", [])
+    parent = propagate.extract({name: request.headers[name] for name in _NAMES if name in request.headers} if len(sent) == 1 else {})
+    with _tracer.start_as_current_span(f"POST {request.path}", parent, SpanKind.SERVER, attributes) as span:
+        response = await handler(request)
+        span.set_attribute("http.response.status_code", response.status)
+        if response.status >= 500:
+            span.set_status(Status(StatusCode.ERROR))
+        return response
+
+
+MIDDLEWARES = [_server_span] if ON else []
+
+
+def sent(produce: Call) -> Call:
+    """Of `produce(topic, key, value, headers)`, which returns once acknowledged: a span of it, which the record's headers carry."""
+    if not ON:
+        return produce
+
+    @wraps(produce)
+    async def traced(topic: str, key: bytes, value: bytes, headers: Iterable[tuple[str, bytes]]) -> Any:
+        attributes = {
+            "messaging.system": "kafka",
+            "messaging.operation.name": "send",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": topic,
+            "messaging.kafka.message.key": key.decode(),
+        }
+        with _tracer.start_as_current_span(f"{topic} send", None, SpanKind.PRODUCER, attributes) as span:
+            carrier: dict[str, str] = {}
+            propagate.inject(carrier)
+            others = [header for header in headers if header[0] not in _NAMES]
+            appended = await produce(topic, key, value, [*others, *((name, text.encode()) for name, text in carrier.items())])
+            span.set_attribute("messaging.destination.partition.id", str(appended.partition))
+            span.set_attribute("messaging.kafka.message.offset", appended.offset)
+            return appended
+
+    return traced  # type: ignore[return-value]
+
+
+def recorded(record: Call) -> Call:
+    """Of `record(taken, …)`, which returns once those batches are recorded: a span for each record whose trace is kept."""
+    if not ON:
+        return record
+
+    @wraps(record)
+    async def traced(taken: Iterable[Any], *others: Any) -> None:
+        begun: list[tuple[TP, int, Any, Any, Any]] = []
+        for event in (one.event for one in taken):
+            for kept in event.value:
+                if _kept(kept.headers):
+                    # Of what it takes for the stream and the event, it asks the app and the message only.
+                    tp = TP(kept.topic, kept.partition)
+                    message: Any = SimpleNamespace(message=kept)
+                    state = _sensor.on_stream_event_in(tp, kept.offset, event, message)
+                    begun.append((tp, kept.offset, event, message, state))
+        try:
+            await record(taken, *others)
+        finally:
+            for finished in reversed(begun):
+                _sensor.on_stream_event_out(*finished)
+
+    return traced  # type: ignore[return-value]
+
+
+def _kept(headers: Iterable[tuple[str, bytes]]) -> bool:
+    traceparent = traceparent_in(headers)
+    return traceparent is not None and bool(int(traceparent[-2:], 16) & 1)
+
+
+def give_up_after(seconds: float) -> None:
+    """A stop has begun: a collector that is away must not hold it up for longer. What it has not taken by then is dropped."""
+    if ON:
+        timer = threading.Timer(seconds, _exporter.shutdown)
+        timer.daemon = True
+        timer.start()

@@ -1,0 +1,139 @@
+"""What a batch changes in the rows of its partition."""
+
+import json
+from itertools import cycle
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
+
+from labapp import settings
+from labapp.consume import changes
+from labapp.consume.changes import changes_of
+from labapp.event.row import offset_of
+from labapp.patched.faust_table import Rows
+from tests.unit.event.test_row import Record
+
+
+def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1}') -> list[Record]:
+    return [Record(value, key.format(offset).encode(), offset=offset) for offset in offsets]
+
+
+def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
+    """As the agent does; returns the values of new events, and the dead letters."""
+    found = changes_of([(batch, 1)], rows)
+    rows.apply(found.rows.items())
+    if found.reorder:
+        rows.sort(by=offset_of)
+    return [value for _, value, _ in found.fresh], found.dead_letters
+
+
+def offsets(rows: Rows) -> list[int]:
+    return [json.loads(row)["offset"] for row in rows.values()]
+
+
+@pytest.fixture(autouse=True)
+def _few_rows_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ROWS_KEPT", 10)
+
+
+def test_a_key_seen_again_changes_only_its_deliveries() -> None:
+    """In one batch, and over batches."""
+    rows = Rows()
+    take(rows, [*records(0), *records(1, key="key-0", value=b'{"id": 2}')])
+    fresh, _ = take(rows, records(2, key="key-0"))
+
+    row = json.loads(rows["key-0"])
+    assert (row["offset"], row["value"], row["deliveries"]) == (0, {"id": 1}, 3)
+    assert fresh == []
+
+
+def test_the_newest_rows_are_kept() -> None:
+    """Whatever size the batches have."""
+    for size in (1, 3, 10, 25, 100):
+        rows = Rows()
+        for first in range(0, 100, size):
+            fresh, _ = take(rows, records(*range(first, min(first + size, 100))))
+            assert len(fresh) == min(size, 100 - first)
+        assert offsets(rows) == list(range(90, 100)), size
+
+
+def test_bytes_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever bound is reached first."""
+    rows = Rows()
+    take(rows, records(0))
+    monkeypatch.setattr(settings, "ROWS_KEPT_BYTES", 5 * rows.size_bytes)
+    take(rows, records(*range(1, 9)))
+
+    assert offsets(rows) == [4, 5, 6, 7, 8]
+    assert rows.size_bytes == sum(map(len, rows.values())) <= settings.ROWS_KEPT_BYTES
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=80), st.lists(st.integers(1, 30), min_size=1))
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_rows_do_not_depend_on_how_records_are_cut_into_batches(keys: list[int], sizes: list[int]) -> None:
+    """So the table can be made anew from the topic: the same rows."""
+    batch = [Record(b"{}", b"key-%d" % key, offset=offset) for offset, key in enumerate(keys)]
+    at_once, one_by_one, in_pieces = Rows(), Rows(), Rows()
+    take(at_once, batch)
+    for record in batch:
+        take(one_by_one, [record])
+    rest, size = batch, cycle(sizes)
+    while rest:
+        first = next(size)
+        take(in_pieces, rest[:first])
+        rest = rest[first:]
+
+    assert list(at_once.items()) == list(one_by_one.items()) == list(in_pieces.items())
+    assert at_once.size_bytes == sum(map(len, at_once.values()))
+    assert offsets(at_once) == sorted(offsets(at_once))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_replay_of_the_whole_topic_changes_only_deliveries(size: int) -> None:
+    """What has expired does not come back, nor is it handed out again."""
+    rows = Rows()
+    take(rows, records(*range(100)))
+    before = {key: json.loads(row) for key, row in rows.items()}
+    for first in range(0, 100, size):
+        fresh, _ = take(rows, records(*range(first, min(first + size, 100))))
+        assert fresh == []
+
+    assert list(rows) == list(before)
+    assert {key: json.loads(row) for key, row in rows.items()} == {key: row | {"deliveries": 2} for key, row in before.items()}
+
+
+def test_an_older_record_finds_its_place_while_there_is_room() -> None:
+    """After a rewind to before the rows that are there."""
+    rows = Rows()
+    take(rows, records(*range(50, 55)))
+    take(rows, records(*range(20, 23)))
+    take(rows, records(*range(23, 50)))
+
+    assert offsets(rows) == list(range(45, 55))
+
+
+def test_what_cannot_be_recorded_is_a_dead_letter_and_the_rest_is_recorded() -> None:
+    """One by one, with the reason."""
+    rows = Rows()
+    bad = [*records(1, value=b"soon"), *records(3, value=None)]
+    _, dead_letters = take(rows, [*records(0), bad[0], *records(2), bad[1], *records(4)])
+
+    assert offsets(rows) == [0, 2, 4]
+    assert [record for record, _ in dead_letters] == bad
+    assert [reason.split(":")[0] for _, reason in dead_letters] == ["The value is not JSON", "The record has no value"]
+
+
+def test_a_defect_of_ours_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not hold up the partition."""
+
+    def defect(record: Record, consumed_us: int) -> tuple[str, bytes]:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(changes, "row_of", defect)
+    rows = Rows()
+    _, dead_letters = take(rows, records(0))
+
+    assert [reason for _, reason in dead_letters] == ["The consumer failed on it: ZeroDivisionError('oh')"]

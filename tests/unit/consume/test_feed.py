@@ -1,0 +1,35 @@
+import asyncio
+
+import orjson
+
+from labapp.consume import feed
+
+
+def test_each_event_is_handed_out_once() -> None:
+    """What was recorded since the last call comes, oldest first, with the time when it was consumed; then no more."""
+    feed.add([("a", b'{"id": 1}', 1_764_000_000_123_000), ("b", b"{}", 1_764_000_000_124_000)])
+    first = orjson.loads(orjson.dumps(feed.hand_out()))
+
+    assert [event.get("id") for event in first] == [1, None]
+    assert [event["consumed"][-3:] for event in first] == ["123", "124"]
+    assert feed.hand_out() == []
+
+
+def test_the_oldest_make_room() -> None:
+    """However long nobody asks, no more than the newest wait."""
+    feed.add((str(number), b'{"id": %d}' % number, 0) for number in range(feed.HANDED_OUT_MAX + 1))
+    events = orjson.loads(orjson.dumps(feed.hand_out()))
+
+    assert (len(events), events[0]["id"]) == (feed.HANDED_OUT_MAX, 1)
+
+
+def test_news_wake_all_who_wait() -> None:
+    """Everyone who took the news before they came is woken, and nobody by old ones."""
+
+    async def waiting() -> None:
+        before = [feed.news(), feed.news()]
+        feed.tell()
+        await asyncio.gather(*(news.wait() for news in before))
+        assert not feed.news().is_set()
+
+    asyncio.run(waiting())

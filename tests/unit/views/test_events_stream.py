@@ -1,0 +1,89 @@
+import orjson
+import pytest
+
+from labapp.patched.faust_table import Rows
+from labapp.views.events_stream import ROWS_A_WRITE, Place
+from labapp.web.middleware import Refused
+
+
+def partition(*offsets: int, consumed_us: int = 0) -> Rows:
+    rows = Rows()
+    rows.apply((str(offset), _row(offset, consumed_us)) for offset in offsets)
+    return rows
+
+
+def _row(offset: int, consumed_us: int) -> bytes:
+    return orjson.dumps(
+        {"key": str(offset), "offset": offset, "value": orjson.Fragment(b'{\n"id": 1\r\n}'), "stages": {"consumed_us": consumed_us}}
+    )
+
+
+def offsets(messages: bytes) -> list[int]:
+    return [orjson.loads(line[6:])["offset"] for line in messages.splitlines() if line.startswith(b"data: ")]
+
+
+def ids(messages: bytes) -> list[str]:
+    return [line[4:].decode() for line in messages.splitlines() if line.startswith(b"id: ")]
+
+
+def taken(place: Place, partitions: dict[int, Rows]) -> bytes:
+    place.know(partitions)
+    return place.take(partitions)
+
+
+def test_a_new_client_begins_now() -> None:
+    """It gets what is recorded from now on."""
+    partitions = {0: partition(3, 4), 1: partition()}
+    place = Place(10)
+
+    assert taken(place, partitions) == b""
+    assert str(place) == "10;0:5,1:0"
+    partitions[0].apply([("5", _row(5, 11))])
+    partitions[1].apply([("0", _row(0, 11))])
+    messages = taken(place, partitions)
+    assert ids(messages) == ["10;0:6,1:0", "10;0:6,1:1"]
+    assert offsets(messages) == [5, 0]
+    assert taken(place, partitions) == b""
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_goes_on_from_any_id(cut: int) -> None:
+    """Wherever a client is cut off, its last id brings the rest, each once."""
+    partitions = {0: partition(1, 2, 5), 11: partition(7, 8)}
+    first = taken(Place.parse("0;0:1,11:7"), partitions)
+    rest = taken(Place.parse(ids(first)[cut]), partitions)
+
+    assert offsets(first) == [1, 2, 5, 7, 8]
+    assert offsets(rest) == offsets(first)[cut + 1 :]
+
+
+def test_a_partition_that_came_later() -> None:
+    """Of a partition which another worker had, it gets what was consumed since it listens."""
+    old, new = partition(1, 2, consumed_us=90), partition(3, 4, consumed_us=110)
+    old.apply(new.items())
+
+    assert offsets(taken(Place.parse("100;0:9"), {1: old})) == [3, 4]
+
+
+def test_at_most_so_many_at_once() -> None:
+    """What one client has to take stays bounded; the rest comes next."""
+    partitions = {0: partition(*range(ROWS_A_WRITE + 5))}
+    place = Place.parse("0;0:0")
+
+    assert len(offsets(taken(place, partitions))) == ROWS_A_WRITE
+    assert offsets(taken(place, partitions)) == list(range(ROWS_A_WRITE, ROWS_A_WRITE + 5))
+
+
+def test_a_row_is_one_line() -> None:
+    """Line breaks in what was posted do not end the message."""
+    messages = taken(Place.parse("0;0:0"), {0: partition(0)})
+
+    assert messages.count(b"\n") == 3
+    assert b"\r" not in messages
+
+
+@pytest.mark.parametrize("text", ["x", "1", "1;x", "1;0:1,", "1;0:-1", "1;0:1;", "1;0:1\n"])
+def test_a_foreign_id_is_refused(text: str) -> None:
+    """An id that no stream gave is a mistake that is told."""
+    with pytest.raises(Refused, match="Last-Event-ID"):
+        Place.parse(text)
