@@ -20,6 +20,7 @@ test: venv/made
 
 check: venv/made
 	@venv/bin/ruff check && venv/bin/ruff format --check
+	@venv/bin/lint-imports
 	@venv/bin/mypy
 
 bench: venv/made

@@ -1,4 +1,4 @@
-"""Commands beside `worker`, each ending with one sentence and exit code 1 where it can't do its work."""
+"""Commands beside `worker`. Each ends with one sentence and exit code 1 if it can't do its work."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,20 +10,22 @@ from aiokafka.errors import CommitFailedError
 from faust.cli.base import AppCommand, option
 
 from labapp import settings
-from labapp.app import CHANGELOG, TOPICS, app, changelog, declare, ensure_as_many
+from labapp.app import app
 from labapp.consume import dead_letters
-from labapp.kafka import admin as cluster
+from labapp.kafka import admin, connection
+from labapp.kafka.admin import Unsuitable
+from labapp.topics import CHANGELOG, TOPICS, changelog, declare, ensure_as_many
 
 
 class Command(AppCommand):
-    """Not run as Faust runs a command, inside a worker: that would log, and take a second to end."""
+    """A command that runs by itself. Faust would run it inside a worker, which logs and takes a second to end."""
 
     abstract = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:
             asyncio.run(self.work(**self.kwargs))
-        except cluster.Unsuitable as exc:
+        except Unsuitable as exc:
             raise settings.cant_start(f"{exc}.") from None
         raise SystemExit(0)
 
@@ -44,26 +46,26 @@ class check(Command):
 
     async def work(self) -> None:
         wrong = False
-        async with cluster.admin_client() as client:
+        async with admin.admin_client() as client:
             brokers = (await client.describe_cluster())["brokers"]
             self.say(f"Connected to {', '.join('{host}:{port}'.format(**broker) for broker in brokers)}.")
             found: dict[str, int | None] = {}
             for topic in [*TOPICS, *([changelog(settings.KAFKA_PARTITIONS)] if settings.CONSUMES else [])]:
                 try:
-                    found[topic.name] = await cluster.look_at(client, topic)
+                    found[topic.name] = await admin.look_at(client, topic)
                     partitions = found[topic.name]
                     state = "is missing, and a worker makes it" if partitions is None else f"is there, with {partitions} partitions"
                     self.say(f"The topic {topic.name} {state}.")
-                except cluster.Unsuitable as exc:
+                except Unsuitable as exc:
                     wrong = True
                     self.say(f"{exc}.")
         try:
             if (partitions := found.get(settings.KAFKA_TOPIC)) and (of_changelog := found.get(CHANGELOG)):
                 ensure_as_many(partitions, of_changelog)
             if settings.CONSUMES:
-                await cluster.check_group(settings.CONSUMER_GROUP, app.assignor.name)  # type: ignore[attr-defined]
+                await admin.check_group(settings.CONSUMER_GROUP, app.assignor.name)  # type: ignore[attr-defined]
                 self.say(f"The group {settings.CONSUMER_GROUP} can be joined.")
-        except cluster.Unsuitable as exc:
+        except Unsuitable as exc:
             wrong = True
             self.say(f"{exc}.")
         if wrong:
@@ -80,24 +82,20 @@ class rewind(Command):
     ]
 
     async def work(self, to: str, dry_run: bool) -> None:
-        place = place_of(to)
+        target = target_of(to)
         again = skipped = 0
-        async with cluster.admin_client() as client:
-            await cluster.ensure_no_members(client, settings.CONSUMER_GROUP)
+        async with admin.admin_client() as client:
+            await admin.ensure_no_members(client, settings.CONSUMER_GROUP)
             committed = await client.list_consumer_group_offsets(settings.CONSUMER_GROUP)
             # It uses the group's name without joining, so that it may commit as long as nobody has.
-            async with AIOKafkaConsumer(**cluster.connection(), group_id=settings.CONSUMER_GROUP, enable_auto_commit=False) as consumer:
-                known = await consumer._client.fetch_all_metadata()
-                tps = [
-                    TopicPartition(settings.KAFKA_TOPIC, number)
-                    for number in sorted(known.partitions_for_topic(settings.KAFKA_TOPIC) or ())
-                ]
+            async with AIOKafkaConsumer(**connection.options(), group_id=settings.CONSUMER_GROUP, enable_auto_commit=False) as consumer:
+                tps = [TopicPartition(settings.KAFKA_TOPIC, number) for number in await admin.partitions_of(client, settings.KAFKA_TOPIC)]
                 if not tps:
-                    raise cluster.Unsuitable(f"There is no topic {settings.KAFKA_TOPIC}")
+                    raise Unsuitable(f"There is no topic {settings.KAFKA_TOPIC}")
                 consumer.assign(tps)
                 consumer.pause(*tps)
                 first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-                targets = await offsets_at(consumer, place, first, end)
+                targets = await offsets_at(consumer, target, first, end)
                 for tp in tps:
                     now = max(committed[tp].offset if tp in committed else -1, first[tp])
                     again, skipped = again + max(0, now - targets[tp]), skipped + max(0, targets[tp] - now)
@@ -106,9 +104,7 @@ class rewind(Command):
                     try:
                         await consumer.commit(targets)
                     except CommitFailedError:
-                        raise cluster.Unsuitable(
-                            f"A worker of the group {settings.CONSUMER_GROUP} has just started: nothing is changed"
-                        ) from None
+                        raise Unsuitable(f"A worker of the group {settings.CONSUMER_GROUP} has just started: nothing is changed") from None
         said = f"{again} events {'would come' if dry_run else 'come'} again"
         if skipped:
             said += f", {skipped} {'would be' if dry_run else 'are'} skipped"
@@ -118,7 +114,7 @@ class rewind(Command):
 Offsets = dict[TopicPartition, int]
 
 
-def place_of(text: str) -> str | int | datetime:
+def target_of(text: str) -> str | int | datetime:
     """Where to rewind to, as a command's user says it. Raises SystemExit."""
     if text in ("beginning", "end"):
         return text
@@ -130,41 +126,46 @@ def place_of(text: str) -> str | int | datetime:
         raise SystemExit(f"--to {text!r} can't be used: it is beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.") from None
 
 
-async def offsets_at(consumer: AIOKafkaConsumer, place: str | int | datetime, first: Offsets, end: Offsets) -> Offsets:
-    """The offset of each partition at that place, within what there is."""
-    match place:
+async def offsets_at(consumer: AIOKafkaConsumer, target: str | int | datetime, first: Offsets, end: Offsets) -> Offsets:
+    """The offset of each partition at that target, between its first and its next offset."""
+    match target:
         case "beginning":
             return first
         case int():
-            return {tp: min(max(place, first[tp]), end[tp]) for tp in first}
+            return {tp: min(max(target, first[tp]), end[tp]) for tp in first}
         case datetime():
-            found = await consumer.offsets_for_times(dict.fromkeys(first, int(place.timestamp() * 1000)))
+            found = await consumer.offsets_for_times(dict.fromkeys(first, int(target.timestamp() * 1000)))
             return {tp: found[tp].offset if found[tp] else end[tp] for tp in first}
     return end
 
 
 class resend(Command):
-    """Send dead letters again, to the topic and partition they came from: those chosen by their place in the dead-letter topic, or all."""
+    """Send dead letters again, to the topic and partition they came from: chosen ones, or all."""
 
     options: ClassVar = [  # type: ignore[misc]  # Faust has it as one of the instance, and sets none
-        option("--place", "places", multiple=True, metavar="PARTITION:OFFSET", help="One of them; may be given several times."),
+        option(
+            "--place",
+            "ids",
+            multiple=True,
+            metavar="PARTITION:OFFSET",
+            help="One dead letter; may be given several times.",
+        ),
         option("--all", "every", is_flag=True, help="All of them."),
         option("--dry-run", is_flag=True, help="Only say what would be sent."),
     ]
 
-    async def work(self, places: tuple[str, ...], every: bool, dry_run: bool) -> None:
-        if bool(places) == every:
+    async def work(self, ids: tuple[str, ...], every: bool, dry_run: bool) -> None:
+        if bool(ids) == every:
             raise SystemExit("Say which dead letters: --place PARTITION:OFFSET, or --all.")
-        async with cluster.admin_client():  # says in a sentence if no broker answers
-            pass
-        async with AIOKafkaConsumer(**cluster.connection()) as consumer:
-            letters = {f"{letter.partition}:{letter.offset}": letter for letter in await dead_letters.read(consumer)}
-        if unknown := [place for place in places if place not in letters]:
+        async with admin.admin_client() as client, AIOKafkaConsumer(**connection.options()) as consumer:
+            partitions = await admin.partitions_of(client, settings.DEAD_LETTER_TOPIC)
+            letters = {f"{letter.partition}:{letter.offset}": letter for letter in await dead_letters.read(consumer, partitions)}
+        if unknown := [one for one in ids if one not in letters]:
             raise SystemExit(f"There is no dead letter at {', '.join(unknown)} of {settings.DEAD_LETTER_TOPIC}.")
-        chosen = {place: letter for place, letter in letters.items() if every or place in places}
-        if strangers := [place for place, letter in chosen.items() if not dead_letters.is_ours(letter)]:
+        chosen = {one: letter for one, letter in letters.items() if every or one in ids}
+        if strangers := [one for one, letter in chosen.items() if not dead_letters.is_ours(letter)]:
             raise SystemExit(f"{', '.join(strangers)} of {settings.DEAD_LETTER_TOPIC} does not say where it came from: nothing was sent.")
         if not dry_run:
-            async with AIOKafkaProducer(**cluster.connection(), acks="all", max_request_size=2_500_000) as producer:
+            async with AIOKafkaProducer(**connection.options(), acks="all", max_request_size=connection.REQUEST_BYTES_MAX) as producer:
                 await dead_letters.send_again(producer, chosen.values())
         self.say(f"{len(chosen)} dead letters {'would be sent' if dry_run else 'sent'} again: {', '.join(chosen) or 'there are none'}.")

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from decouple import AutoConfig
 
@@ -134,6 +134,21 @@ def origins(text: str) -> list[str]:
     return found
 
 
+class Consumer(NamedTuple):
+    name: str | None
+    url: str
+
+
+def consumers(text: str) -> list[Consumer]:
+    found = []
+    for word in words(text):
+        name, equals, url = word.rpartition("=")
+        if equals and not re.fullmatch(r"[a-z0-9-]+", name):
+            raise ValueError("a name before = is lower-case letters, digits and dashes")
+        found += [Consumer(name or None, origin) for origin in origins(url)]
+    return found
+
+
 # -- the five that the workshop has
 
 # Brokers to ask first, any of which may be down. The cluster itself tells about the others.
@@ -242,8 +257,8 @@ WEB_HOST: str = config("WEB_HOST", "", str)
 CORS_ORIGINS: list[str] = config("CORS_ORIGINS", "http://localhost:3000,http://localhost:5000,http://127.0.0.1:5000", origins)
 # Posts under way at once; beyond it the answer is 503.
 POSTS_UNDER_WAY: int = config("POSTS_UNDER_WAY", 1000, number(1, 100_000))
-# Where the other workers' HTTP is, as a producer tells it.
-CONSUMERS: list[str] = config("CONSUMERS", "http://localhost:8000,http://localhost:8001,http://localhost:8002", origins)
+# Where the other workers' HTTP is, for the page. Each may have a name: name=http://localhost:8000.
+CONSUMERS: list[Consumer] = config("CONSUMERS", "http://localhost:8000,http://localhost:8001,http://localhost:8002", consumers)
 # The folder of the local lab whose processes the page may stop, start and kill. Empty: it may not. The lab sets it for its producer.
 LAB_CONTROL: str = config("LAB_CONTROL", "", str)
 LAB_ENVIRONMENT = {**os.environ, "LAB_FOLDER": LAB_CONTROL}

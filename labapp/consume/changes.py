@@ -1,6 +1,7 @@
-"""What batches of records change in the rows of their partition: pure, and the same however they are cut, but for a rewind (_read_before).
+"""What batches of records change in the rows of their partition.
 
-Idempotent by key: a key seen again changes nothing but its row's deliveries. Bounded: the newest rows are kept, by offset.
+A key that is seen again changes only its row's deliveries. The newest rows are kept, by offset. The result does not depend on how
+records are cut into batches, except as `_replay` says.
 """
 
 import logging
@@ -11,20 +12,20 @@ from dataclasses import dataclass, field
 from labapp import settings
 from labapp.consume.dead_letters import DeadLetter
 from labapp.event.row import Fresh, Record, Unusable, delivered_again, offset_of, row_of
+from labapp.event.rows import Rows, newest_offset
 from labapp.observe import logs
-from labapp.patched.faust_table import Rows
 
 log = logging.getLogger(__name__)
 
 
-Batches = Sequence[tuple[Sequence[Record], int]]  # of one partition, one after the other in the log, each with its consumed_us
+Batches = Sequence[tuple[Sequence[Record], int]]  # consecutive batches of one partition, each with its consumed_us
 
 
 @dataclass
 class Changes:
-    """`rows`: what is to be set, or deleted where None. `fresh`: the events not seen before, in order.
+    """`rows` are to be set, or deleted if None. `fresh` are the new events, in order. `dead_letters` can't be recorded.
 
-    `dead_letters`: what can't be recorded, and why. `reorder`: whether the rows have to be put in order of offsets afterwards.
+    `reorder` says whether the rows must be put in the order of offsets afterwards.
     """
 
     rows: dict[str, bytes | None] = field(default_factory=dict)
@@ -35,20 +36,15 @@ class Changes:
 
 def changes_of(batches: Batches, rows: Rows) -> Changes:
     changes = Changes()
-    if rows and batches[0][0][0].offset <= newest(rows):
-        _read_before(batches, rows, changes)
+    if rows and batches[0][0][0].offset <= newest_offset(rows):
+        _replay(batches, rows, changes)
     else:
-        _read_first(batches, rows, changes)
+        _append(batches, rows, changes)
     return changes
 
 
-def newest(rows: Rows) -> int:
-    """The offset of the newest row. Rows are kept in the order of offsets."""
-    return offset_of(next(reversed(rows.values())))
-
-
-def _read_first(batches: Batches, rows: Rows, changes: Changes) -> None:
-    """Each new row goes behind all others, and the oldest goes where there are too many."""
+def _append(batches: Batches, rows: Rows, changes: Changes) -> None:
+    """Records behind all rows: each new row goes to the end, and the oldest row expires if there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
     changed, added = changes.rows, deque[tuple[str, bytes]]()
     oldest = _oldest_first(rows, added)
@@ -56,7 +52,7 @@ def _read_first(batches: Batches, rows: Rows, changes: Changes) -> None:
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
             changed[key] = delivered_again(known)
             continue
-        if key in changed:  # expired within this very batch: it goes to the end
+        if key in changed:  # it expired within this batch, and its new row goes to the end
             del changed[key]
             changes.reorder = True
         changed[key] = row
@@ -77,10 +73,10 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple
         yield added.popleft()
 
 
-def _read_before(batches: Batches, rows: Rows, changes: Changes) -> None:
-    """Rows of later records are there, as after a rewind of the group: what would be older than the oldest kept stays expired.
+def _replay(batches: Batches, rows: Rows, changes: Changes) -> None:
+    """Records before the newest row, as after a rewind of the group: what is older than the oldest kept row stays expired.
 
-    Only here the cut may matter: a key that is read again and expires in the same call is one more delivery of what expires.
+    Here the cut may matter: a key that is read again and expires in the same call counts as one more delivery of what expires.
     """
     fresh: dict[str, Fresh] = {}
     for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
@@ -100,7 +96,7 @@ def _read_before(batches: Batches, rows: Rows, changes: Changes) -> None:
 
 
 def _expired(rows: dict[str, bytes]) -> Iterator[str]:
-    """The keys of the oldest rows beyond what is kept."""
+    """The keys of the oldest rows, of which there are too many."""
     in_order = sorted(rows.items(), key=lambda item: offset_of(item[1]))
     count, size_bytes = len(in_order), sum(len(row) for _, row in in_order)
     for key, row in in_order:
@@ -112,7 +108,7 @@ def _expired(rows: dict[str, bytes]) -> Iterator[str]:
 
 
 def _decoded(batches: Batches, dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, int, str, bytes]]:
-    """Record, consumed_us, key and row of each that can be recorded."""
+    """Record, consumed_us, key and row of each record that can be recorded. The others become dead letters."""
     for batch, consumed_us in batches:
         for record in batch:
             try:

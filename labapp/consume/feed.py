@@ -1,6 +1,6 @@
-"""What this worker recorded lately, in its memory: for `GET /`, which hands each event out once, and for those who wait for news.
+"""What this worker recorded lately, in memory: `GET /` hands each event out once, and open streams learn that there is news.
 
-The table is what lasts, and what `/events/stream` reads: here it only learns that there is something to read.
+The table is what lasts, and what `/events/stream` reads.
 """
 
 import asyncio
@@ -9,33 +9,35 @@ from collections.abc import Iterable
 
 import orjson
 
-from labapp.event.row import Fresh, local_time, with_field
+from labapp.event.record import with_field
+from labapp.event.row import Fresh
+from labapp.event.stages import local_time
 
 HANDED_OUT_MAX = 10_000
 
-# Oldest first; when full the oldest make room.
-_waiting: deque[Fresh] = deque(maxlen=HANDED_OUT_MAX)
-_news = asyncio.Event()
+
+class Feed:
+    def __init__(self) -> None:
+        self._waiting: deque[Fresh] = deque(maxlen=HANDED_OUT_MAX)  # oldest first; when it is full, the oldest make room
+        self._news = asyncio.Event()
+
+    def add(self, fresh: Iterable[Fresh]) -> None:
+        self._waiting.extend(fresh)
+
+    def hand_out(self) -> list[orjson.Fragment]:
+        """The events since the last call, oldest first, in the format of the workshop's consumer: the value's fields and `consumed`."""
+        events = [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for _, value, consumed_us in self._waiting]
+        self._waiting.clear()
+        return events
+
+    def tell(self) -> None:
+        """Wakes whoever waits: the table has other rows than before."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def news(self) -> asyncio.Event:
+        """It is set at the next `tell`. Take it before a look at the table, so that nothing is missed."""
+        return self._news
 
 
-def add(fresh: Iterable[Fresh]) -> None:
-    _waiting.extend(fresh)
-
-
-def hand_out() -> list[orjson.Fragment]:
-    """The events since the last call, oldest first, as the workshop's consumer gave them: the value's fields and `consumed`."""
-    events = [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for _, value, consumed_us in _waiting]
-    _waiting.clear()
-    return events
-
-
-def tell() -> None:
-    """The table has new rows, or others. Wakes whoever waits."""
-    global _news
-    _news.set()
-    _news = asyncio.Event()
-
-
-def news() -> asyncio.Event:
-    """Set at the next `tell`. To miss nothing, take it before looking at the table."""
-    return _news
+FEED = Feed()

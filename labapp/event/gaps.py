@@ -1,13 +1,12 @@
-"""Where the time went: how long the gaps between the stages of some rows took. Pure, like row.py."""
+"""Where the time went: how long the gaps between the stages of some rows took."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import orjson
-
-from labapp.event.row import STAGES
+from labapp.event.row import stages_of
+from labapp.event.stages import STAGES
 
 # Below so many values the 99th percentile would only be the largest one, under a finer name.
 P99_COUNT_MIN = 100
@@ -38,7 +37,7 @@ class Summary:
 
 
 def summary(rows: Iterable[bytes], window: int) -> Summary:
-    stages = [orjson.loads(row)["stages"] for row in rows]
+    stages = [stages_of(row) for row in rows]
     gaps = [_gap(stages, start, end) for start, end in pairwise(STAGES)]
     longest = max((gap for gap in gaps if gap.count), key=lambda gap: gap.p50_us or 0, default=None)
     whole = _gap(stages, STAGES[0], STAGES[-1])

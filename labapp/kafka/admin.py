@@ -1,12 +1,11 @@
-"""Questions to Kafka, and the making of topics: with clients of its own, which live for one call."""
+"""Declares topics, and checks topics and the group, with admin clients that live for one call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -18,46 +17,37 @@ from aiokafka.errors import (
 )
 
 from labapp import settings
-from labapp.kafka import security
+from labapp.kafka import connection, security
+from labapp.kafka.connection import Admin
 from labapp.kafka.permissions import allowed_on_group, allowed_on_topics
 
 
 class Unsuitable(Exception):
-    """The cluster is not as this app needs it; the text is one sentence that says what is wrong and what to do."""
+    """The cluster is not as this app needs it. The text is one sentence without its full stop: what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the app wants it; where it exists, `partitions` may be another number and `config` is not looked at."""
+    """A topic as the app makes it. If it exists already, its partitions may be another number, and its config is not compared."""
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
-    # What an existing topic must have to be of use, by setting.
+    # Settings that an existing topic must have.
     needs: dict[str, str] = field(default_factory=dict)
-    # What we must be allowed to do with it, in Kafka's words.
+    # Kafka's operations that this client must be allowed.
     operations: Set[str] = frozenset()
 
 
-def connection() -> dict[str, Any]:
-    """How any aiokafka client of our own reaches the cluster."""
-    return {
-        "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "request_timeout_ms": int(settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 1000),
-        "metadata_max_age_ms": 3000,
-        **security.client_arguments(),
-    }
-
-
 @asynccontextmanager
-async def admin_client() -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client() -> AsyncIterator[Admin]:
     """A connected client.
 
-    Raises Unsuitable where no broker answers within START_TIMEOUT_SECONDS or one refuses us, and for whatever Kafka fails on meanwhile.
+    Raises Unsuitable if no broker answers within START_TIMEOUT_SECONDS, if one refuses us, or if Kafka fails while the client is used.
     """
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while True:
-        client = AIOKafkaAdminClient(**connection())
+        client = Admin(**connection.options())
         try:
             await client.start()
             break
@@ -73,15 +63,16 @@ async def admin_client() -> AsyncIterator[AIOKafkaAdminClient]:
     try:
         yield client
     except (KafkaError, TimeoutError) as exc:
-        # The brokers may be known by other names to each other than to us: then only their own answer says what is wrong.
-        others = [f"{broker.host}:{broker.port}" for broker in client._client.cluster.brokers()]
-        raise Unsuitable(await security.refusal(others) or f"Kafka answers, but not to all that is asked ({exc!r})") from None
+        # Brokers may call each other by other names than we do. Then only a connection to that name says what is wrong.
+        raise Unsuitable(
+            await security.refusal(client.known_brokers()) or f"Kafka answers, but not to all that is asked ({exc!r})"
+        ) from None
     finally:
         await client.close()
 
 
 async def declare(topics: list[Topic]) -> dict[str, int]:
-    """Makes the topics that are missing, checks all of them, and tells how many partitions each has. Raises Unsuitable."""
+    """Makes missing topics, checks all of them, and returns each topic's number of partitions. Raises Unsuitable."""
     async with admin_client() as client:
         await _make_missing(client, topics)
         partitions = await _partitions(client, topics)
@@ -90,8 +81,8 @@ async def declare(topics: list[Topic]) -> dict[str, int]:
         return partitions
 
 
-async def look_at(client: AIOKafkaAdminClient, topic: Topic) -> int | None:
-    """Checks a topic as `declare` does, but makes nothing: how many partitions it has, or None where it is missing and could be made."""
+async def look_at(client: Admin, topic: Topic) -> int | None:
+    """Checks a topic as `declare` does, but makes nothing. Returns its number of partitions, or None if it is missing and could be made."""
     if await _make_missing(client, [topic], validate_only=True):
         return None
     await _check_operations(client, [topic])
@@ -100,7 +91,7 @@ async def look_at(client: AIOKafkaAdminClient, topic: Topic) -> int | None:
 
 
 async def check_group(name: str, protocol: str) -> None:
-    """Raises Unsuitable if the group is not for us, or its members agree on another protocol, for then nobody else can join it."""
+    """Raises Unsuitable if we may not use the group, or if its members use another assignment protocol, so that we can't join."""
     async with admin_client() as client:
         deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
         while True:
@@ -122,7 +113,8 @@ async def check_group(name: str, protocol: str) -> None:
             raise Unsuitable(f"The group {name} is in use by another program (assignment protocol {used!r}): choose another CONSUMER_GROUP")
 
 
-async def ensure_no_members(client: AIOKafkaAdminClient, group: str) -> None:
+async def ensure_no_members(client: Admin, group: str) -> None:
+    """Raises Unsuitable while a worker of the group runs."""
     [response] = await client.describe_consumer_groups([group])
     code, _, state, _, _, members, *_ = response.groups[0]
     if code:
@@ -131,7 +123,13 @@ async def ensure_no_members(client: AIOKafkaAdminClient, group: str) -> None:
         raise Unsuitable(f"The group {group} has {len(members)} members ({state}): stop its workers first")
 
 
-async def _make_missing(client: AIOKafkaAdminClient, topics: list[Topic], validate_only: bool = False) -> list[Topic]:
+async def partitions_of(client: Admin, topic: str) -> list[int]:
+    """The numbers of the topic's partitions; empty if there is no such topic."""
+    [described] = await client.describe_topics([topic])
+    return sorted(partition["partition"] for partition in described["partitions"])
+
+
+async def _make_missing(client: Admin, topics: list[Topic], validate_only: bool = False) -> list[Topic]:
     existing = set(await client.list_topics())
     missing = [topic for topic in topics if topic.name not in existing]
     if missing:
@@ -150,8 +148,8 @@ async def _make_missing(client: AIOKafkaAdminClient, topics: list[Topic], valida
     return missing
 
 
-async def _partitions(client: AIOKafkaAdminClient, topics: list[Topic]) -> dict[str, int]:
-    """How many partitions each topic has, once all of them have a leader: a topic just made is not known to every broker at once."""
+async def _partitions(client: Admin, topics: list[Topic]) -> dict[str, int]:
+    """Each topic's number of partitions, once all partitions have a leader: not every broker knows a new topic at once."""
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while True:
         described = await client.describe_topics([topic.name for topic in topics])
@@ -165,7 +163,7 @@ async def _partitions(client: AIOKafkaAdminClient, topics: list[Topic]) -> dict[
         await asyncio.sleep(0.1)
 
 
-async def _check_operations(client: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+async def _check_operations(client: Admin, topics: list[Topic]) -> None:
     found = await allowed_on_topics(client, [topic.name for topic in topics])
     for topic in topics:
         if (allowed := found[topic.name]) is not None and (missing := topic.operations - allowed):
@@ -176,8 +174,8 @@ def _denied(operations: Set[str], what: str) -> str:
     return f"Kafka does not allow this client {' and '.join(sorted(operations))} on the {what}: an ACL is missing"
 
 
-async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """The settings of topics that exist, though the broker asked may not know them yet."""
+async def _configs(client: Admin, names: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of existing topics. The broker that is asked may not know a new topic yet, so it is asked again."""
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while True:
         [response] = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
@@ -191,7 +189,7 @@ async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, d
         await asyncio.sleep(0.1)
 
 
-async def _check_configs(client: AIOKafkaAdminClient, topics: list[Topic]) -> None:
+async def _check_configs(client: Admin, topics: list[Topic]) -> None:
     asked = [topic for topic in topics if topic.needs]
     if not asked:
         return

@@ -1,7 +1,7 @@
-"""What the cluster looks like now: brokers, this app's topics, the groups that read its events, and the newest records.
+"""The state of the cluster: brokers, this app's topics, the groups that read its events, and the newest records.
 
-Asked by clients that are kept. An overview is kept for a second as well, so that many pages cost the brokers no more than one.
-What can't be asked while a broker is away is None; the rest is told all the same.
+The clients stay connected. An overview is kept for a second, so that many pages cost the brokers no more than one page.
+What can't be asked while a broker is away is None.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
 from labapp import settings
-from labapp.kafka import security
+from labapp.kafka import connection
 
 KEPT_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.5
-# On a cluster with many groups no more than these are looked into for readers of our topic.
+REQUEST_TIMEOUT_SECONDS = 2
+# Of many groups, no more than these are searched for readers of our topic.
 GROUPS_MAX = 50
 
 
@@ -33,7 +34,7 @@ class Away(Exception):
 @dataclass(frozen=True)
 class Broker:
     id: int
-    host: str | None  # None: away for longer than this worker runs
+    host: str | None  # None: this worker has never seen it
     port: int | None
     state: str  # online, away
     controller: bool  # as the brokers tell it: with KRaft any broker that forwards to the controller
@@ -88,7 +89,7 @@ class Overview:
 
 
 class Observer:
-    """Asks for `topics`, and for the groups that read the first of them."""
+    """Asks about `topics`, and about the groups that read the first of them."""
 
     def __init__(self, topics: list[str]) -> None:
         self.topics = topics
@@ -140,13 +141,7 @@ class Observer:
     async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         if self._admin is not None and self._consumer is not None:
             return self._admin, self._consumer
-        options: dict[str, Any] = {
-            "bootstrap_servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-            "client_id": "labapp-overview",
-            "request_timeout_ms": 2000,
-            "metadata_max_age_ms": 3000,  # see app.py
-            **security.client_arguments(),
-        }
+        options = connection.options(REQUEST_TIMEOUT_SECONDS)
         self._admin = AIOKafkaAdminClient(**options)
         self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100)
         try:
@@ -159,7 +154,7 @@ class Observer:
 
     async def _ask(self) -> Overview:
         admin, consumer = await self._clients()
-        for attempt in range(3):  # each asks a broker by chance, and one may be away
+        for attempt in range(3):  # each asks a random broker, which may be away
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS / 2):
                     cluster = await admin.describe_cluster()
@@ -250,7 +245,7 @@ class Observer:
         return found
 
     async def _look_for_compaction(self, admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
-        """Once a topic."""
+        """Asks once for each topic."""
         if not (new := [topic for topic in topics if topic not in self._compacted]):
             return
         answer = await _or_none(admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in new]))
@@ -259,7 +254,7 @@ class Observer:
 
 
 def lag(committed: int | None, first: int | None, following: int | None) -> int | None:
-    """How many records a group has still to read. Those that were deleted unread don't count; nothing committed means all."""
+    """How many records a group has still to read. Deleted records don't count. Without a committed offset, all records do."""
     if first is None or following is None:
         return None
     return max(0, following - max(committed or 0, first))

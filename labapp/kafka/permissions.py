@@ -1,35 +1,36 @@
-"""What Kafka allows this client to do. Brokers tell since 2.3, but in answers newer than those that aiokafka 0.14 reads."""
+"""What Kafka allows this client to do. Brokers say so since Kafka 2.3, in versions of the answers that aiokafka 0.14 does not read."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
+from labapp.kafka.connection import Admin
+
 # Numbers of org.apache.kafka.common.acl.AclOperation; an answer has the bit of each that is allowed.
-OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
-# The answer of a broker that does not tell.
+OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+# What a broker answers that does not know.
 _UNKNOWN = -(1 << 31)
 
-Allowed = frozenset[str] | None  # None: not known
+Allowed = frozenset[str] | None  # None: the broker does not say
 
 
-async def allowed_on_topics(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, Allowed]:
-    """Of topics that exist."""
+async def allowed_on_topics(client: Admin, names: Iterable[str]) -> dict[str, Allowed]:
+    """What is allowed on each of these topics, which must exist."""
     try:
-        answer = await client._send_request(_TopicsRequest(list(names)))
+        answer = await client.ask(_TopicsRequest(list(names)))
     except NotImplementedError:  # an older broker
         return dict.fromkeys(names)
     return {topic["name"]: _decoded(topic["authorized_operations"]) for topic in answer.to_object()["topics"]}
 
 
-async def allowed_on_group(client: AIOKafkaAdminClient, name: str, coordinator: int) -> Allowed:
-    """Of a group, which need not exist. Raises KafkaError, GroupAuthorizationFailedError where not even this may be asked."""
+async def allowed_on_group(client: Admin, name: str, coordinator: int) -> Allowed:
+    """What is allowed on a group, which need not exist. Raises KafkaError: GroupAuthorizationFailedError if nothing is."""
     try:
-        answer = await client._send_request(_GroupRequest(name), coordinator)
+        answer = await client.ask(_GroupRequest(name), coordinator)
     except NotImplementedError:
         return None
     [group] = answer.to_object()["groups"]

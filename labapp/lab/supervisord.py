@@ -125,7 +125,7 @@ def _worker_environment(lab: Lab, name: str) -> str:
         "KAFKA_BOOTSTRAP_SERVERS": lab.bootstrap_servers,
         "WEB_BIND": "127.0.0.1",
         "WEB_HOST": "",
-        "CONSUMERS": ",".join(f"http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
+        "CONSUMERS": ",".join(f"{consumer}=http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
         "PYTHONUNBUFFERED": "1",
     }
     if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only

@@ -1,6 +1,6 @@
-"""How the log looks: text for people, or one JSON object a line for programs (LOG_FORMAT). One line an incident, none an event.
+"""The log: text for people, or one JSON object a line for programs (LOG_FORMAT). It has a line for each incident, none for an event.
 
-A line about one event ends with that event's `traceparent`, where it has one: `extra=logs.about(headers)`.
+A line about one event carries that event's `traceparent`, if it has one: `extra=logs.about(headers)`.
 """
 
 import logging
@@ -15,7 +15,7 @@ from faust.cli import worker as worker_command
 from pythonjsonlogger.json import JsonFormatter
 
 from labapp import settings
-from labapp.event.row import traceparent_in
+from labapp.event.record import traceparent_in
 
 JSON = settings.LOG_FORMAT == "json"
 # Faust draws one below some of its messages.
@@ -23,7 +23,7 @@ _TABLE = re.compile(r":\n[+┌].*", re.DOTALL)
 
 
 def about(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
-    """What a log line about a record has to carry: the traceparent among the record's headers."""
+    """The fields of a log line about a record: the traceparent in its headers."""
     traceparent = traceparent_in(headers)
     return {"traceparent": traceparent} if traceparent else {}
 
@@ -47,7 +47,7 @@ class Json(JsonFormatter):
 
 
 def config() -> dict[str, Any]:
-    """Faust clears the root's handlers, so this is complete but for the level, which `faust worker -l` gives."""
+    """The logging configuration without the level, which `faust worker -l` gives. It is complete, because Faust clears the handlers."""
     return {
         "version": 1,
         "merge": True,
@@ -62,12 +62,12 @@ def config() -> dict[str, Any]:
 
 
 def for_worker(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a Faust worker that prints nothing beside the log, if that is JSON: what it would print of a crash is logged too."""
+    """The options of a Faust worker. If the log is JSON, the worker prints nothing beside it, and logs what it would print of a crash."""
     return {**options, "quiet": True, "stderr": open(os.devnull, "w")} if JSON else options
 
 
 def take_over() -> None:
-    """If the log is JSON, brings into it what Python and Faust would print without being asked."""
+    """If the log is JSON, what Python and Faust print by themselves goes into it too."""
     if not JSON:
         return
     worker_command.worker.on_worker_created = lambda command, worker: None  # type: ignore # the banner

@@ -4,8 +4,8 @@
     first-topic send     producer; the record's header `traceparent` is this span's
     first-topic process  consumer, from its turn until the row is acknowledged: one an event
 
-Which traces are kept is decided where they begin (OTEL_TRACES_SAMPLER). A record whose `traceparent` says that its trace is not kept, or
-that has none, costs a look at its headers and no span. Without the setting nothing is imported, and what is decorated here is what it was.
+A trace is sampled or not where it begins (OTEL_TRACES_SAMPLER). A record whose trace is not sampled costs a look at its headers. Without
+the setting nothing is imported, and decorated functions stay as they are.
 """
 
 import logging
@@ -19,7 +19,7 @@ from aiohttp import web
 from faust.types import TP
 
 from labapp import settings
-from labapp.event.row import traceparent_in
+from labapp.event.record import traceparent_in
 
 Call = TypeVar("Call", bound=Callable[..., Awaitable[Any]])
 
@@ -45,12 +45,12 @@ if ON:
     _provider = TracerProvider(resource=Resource.create({"service.name": settings.OTEL_SERVICE_NAME}))
     _exporter = OTLPSpanExporter(f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces")
     _provider.add_span_processor(BatchSpanProcessor(_exporter))
-    # While the collector is away, a line each time that spans are dropped, and none for each of the attempts before it.
+    # While the collector is away, there is a line when spans are dropped, but none for each attempt.
     logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.ERROR)
     _tracer = _provider.get_tracer("labapp")
-    propagate.set_global_textmap(TraceContextTextMapPropagator())  # what the topic's records carry, whatever OTEL_PROPAGATORS says
-    # Faust's own, by hand: registered with the app it would see a batch as one event, the headers of its last record, and as its end the
-    # moment at which the agent asks for the next batch.
+    propagate.set_global_textmap(TraceContextTextMapPropagator())  # the format of the records' headers, whatever OTEL_PROPAGATORS says
+    # Faust's sensor is called by hand. Registered with the app it would take a batch for one event, with the headers of its last record,
+    # which ends when the agent asks for the next batch.
     _sensor = OpenTelemetrySensor(tracer=_tracer)
 
 
@@ -73,7 +73,7 @@ MIDDLEWARES = [_server_span] if ON else []
 
 
 def sent(produce: Call) -> Call:
-    """Of `produce(topic, key, value, headers)`, which returns once acknowledged: a span of it, which the record's headers carry."""
+    """Decorates `produce(topic, key, value, headers)`: a span until the acknowledgement, which the record's headers carry."""
     if not ON:
         return produce
 
@@ -98,24 +98,24 @@ def sent(produce: Call) -> Call:
     return traced  # type: ignore[return-value]
 
 
-def recorded(record: Call) -> Call:
-    """Of `record(taken, …)`, which returns once those batches are recorded: a span for each record whose trace is kept."""
+def recorded(write: Call) -> Call:
+    """Decorates `write(taken, ...)`, which returns once those batches are recorded: a span for each record whose trace is sampled."""
     if not ON:
-        return record
+        return write
 
-    @wraps(record)
+    @wraps(write)
     async def traced(taken: Iterable[Any], *others: Any) -> None:
         begun: list[tuple[TP, int, Any, Any, Any]] = []
         for event in (one.event for one in taken):
-            for kept in event.value:
-                if _kept(kept.headers):
-                    # Of what it takes for the stream and the event, it asks the app and the message only.
-                    tp = TP(kept.topic, kept.partition)
-                    message: Any = SimpleNamespace(message=kept)
-                    state = _sensor.on_stream_event_in(tp, kept.offset, event, message)
-                    begun.append((tp, kept.offset, event, message, state))
+            for record in event.value:
+                if _is_sampled(record.headers):
+                    # The sensor uses only the app of what it takes for a stream, and the message of what it takes for an event.
+                    tp = TP(record.topic, record.partition)
+                    message: Any = SimpleNamespace(message=record)
+                    state = _sensor.on_stream_event_in(tp, record.offset, event, message)
+                    begun.append((tp, record.offset, event, message, state))
         try:
-            await record(taken, *others)
+            await write(taken, *others)
         finally:
             for finished in reversed(begun):
                 _sensor.on_stream_event_out(*finished)
@@ -123,13 +123,13 @@ def recorded(record: Call) -> Call:
     return traced  # type: ignore[return-value]
 
 
-def _kept(headers: Iterable[tuple[str, bytes]]) -> bool:
+def _is_sampled(headers: Iterable[tuple[str, bytes]]) -> bool:
     traceparent = traceparent_in(headers)
     return traceparent is not None and bool(int(traceparent[-2:], 16) & 1)
 
 
 def give_up_after(seconds: float) -> None:
-    """A stop has begun: a collector that is away must not hold it up for longer. What it has not taken by then is dropped."""
+    """Drops the spans that the collector has not taken in that time. A collector that is away must not hold up the worker's stop."""
     if ON:
         timer = threading.Timer(seconds, _exporter.shutdown)
         timer.daemon = True

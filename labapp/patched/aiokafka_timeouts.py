@@ -1,11 +1,11 @@
-"""aiokafka taught to give up a broker that hangs in time, and to find the cluster again.
+"""aiokafka's connections: they give up a broker that hangs in time, and find the cluster again.
 
-A broker whose host is lost, or that is frozen, refuses nothing: it is only silent. aiokafka goes on asking it who leads what, and
-waits for each answer as long as for a record's acknowledgement, one after the other; the consumer even for as long as the session of
-its group, which ends meanwhile. And it asks none but the brokers of its last answer: where one was away then, and the other is now,
-it asks for ever in vain (a Java client bootstraps anew, KIP-899).
+A broker that is frozen, or whose host is lost, refuses nothing and stays silent. aiokafka goes on asking it for metadata, one request
+after the other, and waits for each answer as long as for a record's acknowledgement. Its consumer waits as long as the group's session,
+which ends meanwhile.
 
-It overrides methods of the pinned aiokafka 0.14.0; tests/unit/patched/test_faust_batches.py fails when their text changes.
+aiokafka also asks only the brokers of its last metadata. If one was away at that time and the others are away now, it asks forever in
+vain. A Java client asks the bootstrap servers again (KIP-899).
 """
 
 import copy
@@ -19,14 +19,14 @@ from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.util import wait_for  # asyncio's own swallows a cancellation now and then, up to Python 3.11
+from aiokafka.util import wait_for  # asyncio's own loses a cancellation now and then, up to Python 3.11
 
 from labapp import settings
 
-# A broker that is well answers these from memory.
+# A healthy broker answers these from memory.
 QUESTIONS = (ApiVersionRequest, FindCoordinatorRequest, HeartbeatRequest, MetadataRequest)
 ANSWER_SECONDS = settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 3 / 8
-# With TLS and a password more than a question. All other connections wait meanwhile (client.py:411).
+# TLS and a password take longer than a question. All other connections wait meanwhile (client.py:411).
 CONNECT_SECONDS = settings.KAFKA_REQUEST_TIMEOUT_SECONDS * 3 / 4
 
 _connect, _send = AIOKafkaConnection.connect, AIOKafkaConnection.send
@@ -34,7 +34,7 @@ _metadata_update = AIOKafkaClient._metadata_update
 
 
 def give_up_in_time() -> None:
-    """From now on, in every client of this process."""
+    """Changes every client that this process makes from now on."""
     AIOKafkaConnection.connect, AIOKafkaConnection.send = connect, send
     AIOKafkaClient._metadata_update = metadata_update
 
@@ -51,7 +51,7 @@ def send(self: AIOKafkaConnection, request: Any, expect_response: bool = True) -
 async def metadata_update(self: AIOKafkaClient, cluster: Any, topics: Any) -> bool:
     if await _metadata_update(self, cluster, topics):
         return True
-    # On a copy, since to bootstrap a client forgets its topics, and a group whose leader has none is assigned nothing.
+    # This bootstraps a copy. A client forgets its topics when it bootstraps, and a group leader without topics assigns nothing.
     finder = copy.copy(self)
     finder.cluster, finder._conns = ClusterMetadata(), {}
     finder._sync_task = finder._sync_task or True  # else it would start one

@@ -1,7 +1,6 @@
-"""The cluster, read: `/cluster`, the newest records of a partition, the newest dead letters."""
+"""`/cluster`, `/records` and `/dead-letters`: the cluster's state, and the newest records of a partition or of the dead-letter topic."""
 
 from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
 from aiohttp.web import Request, Response
@@ -9,22 +8,25 @@ from aiokafka import ConsumerRecord
 from faust.web import View
 
 from labapp import settings
-from labapp.app import CHANGELOG, TOPICS, app
-from labapp.kafka.overview import Away, Observer
+from labapp.app import app
+from labapp.event.stages import appended_us
+from labapp.kafka.overview import Away, Observer, Overview
+from labapp.topics import CHANGELOG, TOPICS
 from labapp.web import shapes
-from labapp.web.middleware import Refused, json_response
+from labapp.web.answers import Refused, json_response
+from labapp.web.requests import whole_number
+from labapp.web.shapes import RECORDS_DEFAULT, RECORDS_MAX
 
-LIMIT_DEFAULT = 20
-LIMIT_MAX = 100
-# Of each key, header and value no more characters are answered: a record may have a megabyte.
+# A record may have a megabyte. Of each key, header and value the answer has no more characters than these.
 TEXT_MAX = 4096
+PARTITION_MAX = 999_999
 
-# The source topic first: its groups are told.
-observer = Observer(list(dict.fromkeys([settings.KAFKA_TOPIC, *(topic.name for topic in TOPICS), CHANGELOG])))
+# Of the first topic the groups are told as well.
+OBSERVER = Observer(list(dict.fromkeys([settings.KAFKA_TOPIC, *(topic.name for topic in TOPICS), CHANGELOG])))
 
 
 async def _close(_: web.Application) -> None:
-    await observer.close()
+    await OBSERVER.close()
 
 
 app.web.web_app.on_shutdown.append(_close)  # type: ignore[attr-defined]
@@ -33,63 +35,54 @@ app.web.web_app.on_shutdown.append(_close)  # type: ignore[attr-defined]
 @app.page("/cluster")
 class Cluster(View):
     async def get(self, request: Request) -> Response:
-        try:
-            return json_response(asdict(await observer.overview()))
-        except Away:
-            raise _no_broker() from None
+        return json_response(asdict(await _overview()))
 
 
 @app.page("/records")
 class Records(View):
     async def get(self, request: Request) -> Response:
-        """Newest first."""
+        """The newest records of one partition, newest first."""
         topic = request.query.get("topic", settings.KAFKA_TOPIC)
-        partition = request.query.get("partition", "")
-        if topic not in observer.topics:
-            raise Refused(400, f"topic is one of {', '.join(observer.topics)}.")
-        if not partition.isdecimal():
-            raise Refused(400, "partition is the number of a partition.")
-        limit = _limit(request)
-        try:
-            await _ensure_partition(topic, int(partition[:9]))
-            records = await observer.newest(topic, int(partition[:9]), limit)
-        except Away:
-            raise _no_broker() from None
-        return json_response({"records": [as_text(record) for record in records]})
+        if topic not in OBSERVER.topics:
+            raise Refused(400, f"topic is one of {', '.join(OBSERVER.topics)}.")
+        partition = whole_number(request, "partition", None, 0, PARTITION_MAX)
+        limit = whole_number(request, "limit", RECORDS_DEFAULT, 1, RECORDS_MAX)
+        if partition not in _partitions(await _overview(), topic):
+            raise Refused(404, f"The topic {topic} has no partition {partition}.")
+        return json_response({"records": [as_text(record) for record in await _newest(topic, partition, limit)]})
 
 
 @app.page("/dead-letters")
 class DeadLetters(View):
     async def get(self, request: Request) -> Response:
-        """Newest first, of all partitions."""
-        limit = _limit(request)
-        try:
-            partitions = _partitions(await observer.overview(), settings.DEAD_LETTER_TOPIC)
-            records = [record for partition in partitions for record in await observer.newest(settings.DEAD_LETTER_TOPIC, partition, limit)]
-        except Away:
-            raise _no_broker() from None
+        """The newest dead letters of all partitions, newest first."""
+        limit = whole_number(request, "limit", RECORDS_DEFAULT, 1, RECORDS_MAX)
+        topic = settings.DEAD_LETTER_TOPIC
+        records = [record for partition in _partitions(await _overview(), topic) for record in await _newest(topic, partition, limit)]
         records.sort(key=lambda record: record.timestamp, reverse=True)
         return json_response({"records": [as_text(record) for record in records[:limit]]})
 
 
-async def _ensure_partition(topic: str, partition: int) -> None:
-    if partition not in _partitions(await observer.overview(), topic):
-        raise Refused(404, f"The topic {topic} has no partition {partition}.")
+async def _overview() -> Overview:
+    try:
+        return await OBSERVER.overview()
+    except Away:
+        raise _no_broker() from None
 
 
-def _partitions(overview: Any, topic: str) -> list[int]:
-    return [partition.partition for found in overview.topics if found.name == topic for partition in found.partitions]
-
-
-def _limit(request: Request) -> int:
-    limit = request.query.get("limit", str(LIMIT_DEFAULT))
-    if not limit.isdecimal() or not 1 <= int(limit[:9]) <= LIMIT_MAX:
-        raise Refused(400, f"limit is a whole number from 1 to {LIMIT_MAX}.")
-    return int(limit)
+async def _newest(topic: str, partition: int, limit: int) -> list[ConsumerRecord]:
+    try:
+        return await OBSERVER.newest(topic, partition, limit)
+    except Away:
+        raise _no_broker() from None
 
 
 def _no_broker() -> Refused:
     return Refused(503, "No Kafka broker answers.", retry_after_seconds=1)
+
+
+def _partitions(overview: Overview, topic: str) -> list[int]:
+    return [partition.partition for found in overview.topics if found.name == topic for partition in found.partitions]
 
 
 def as_text(record: ConsumerRecord) -> shapes.Record:
@@ -99,7 +92,7 @@ def as_text(record: ConsumerRecord) -> shapes.Record:
         "partition": record.partition,
         "offset": record.offset,
         "timestamp_us": record.timestamp * 1000,
-        "timestamp_by": "broker" if record.timestamp_type == 1 else "client",
+        "timestamp_by": "client" if appended_us(record.timestamp, record.timestamp_type) is None else "broker",
         "key": _text(record.key),
         "headers": {name: _text(value) for name, value in record.headers},
         "value": _text(record.value),

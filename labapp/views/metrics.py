@@ -1,4 +1,4 @@
-"""`/metrics`: Prometheus text, made of the counts and of what this worker owns at the moment it is asked."""
+"""`/metrics`: Prometheus text, made of this worker's counts and of what it owns at the moment it is asked."""
 
 from collections.abc import Iterator
 
@@ -8,31 +8,29 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from labapp import readiness as health
 from labapp import settings
-from labapp.app import app, events
-from labapp.observe import metrics
-from labapp.patched.faust_table import Rows
+from labapp.app import app, event_table
+from labapp.event.rows import Rows
+from labapp.observe.metrics import COUNTS, Partition, families
+from labapp.readiness import READINESS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class _State(Collector):
+class _Worker(Collector):
     def collect(self) -> Iterator[Metric]:
-        return metrics.families(list(_partitions()), app.rebalancing_count)
+        return families(COUNTS, _partitions(), app.rebalancing_count)
 
 
-def _partitions() -> Iterator[metrics.Partition]:
-    """Those owned now: what went to another worker is no longer told."""
-    for progress in health.progress():
-        rows = events.owned.get(progress.partition, Rows())
-        yield metrics.Partition(
-            settings.KAFKA_TOPIC, progress.partition, progress.waiting, progress.standing_seconds, len(rows), rows.size_bytes
-        )
+def _partitions() -> Iterator[Partition]:
+    """The partitions that this worker owns now."""
+    for progress in READINESS.progress():
+        rows = event_table.owned.get(progress.partition, Rows())
+        yield Partition(settings.KAFKA_TOPIC, progress.partition, progress.waiting, progress.standing_seconds, len(rows), rows.size_bytes)
 
 
 _registry = CollectorRegistry()
-_registry.register(_State())
+_registry.register(_Worker())
 
 
 @app.page("/metrics")

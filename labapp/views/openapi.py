@@ -5,7 +5,7 @@ from faust.web import View
 
 from labapp.app import app
 from labapp.web import asyncapi, openapi
-from labapp.web.middleware import json_response
+from labapp.web.answers import json_response
 
 
 @app.page("/openapi.json")

@@ -1,10 +1,10 @@
-"""What is in the topics, as an AsyncAPI 3.0 document: made from the same types as what HTTP answers."""
+"""`/asyncapi.json`: what is in the topics, as an AsyncAPI 3.0 document, made from the same types as HTTP's answers."""
 
 from functools import cache
 from typing import Any
 
 from labapp import settings
-from labapp.app import CHANGELOG
+from labapp.topics import CHANGELOG
 from labapp.web import shapes
 from labapp.web.openapi import VERSION, Schemas
 

@@ -1,6 +1,6 @@
-"""What HTTP takes and answers, as an OpenAPI 3.1 document: the paths are listed here, the shapes are the types in the code."""
+"""`/openapi.json`: what HTTP takes and answers, as an OpenAPI 3.1 document. Paths are listed here; shapes are types."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ VERSION = "1.0"
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
-_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "A row a message; the id is a place to go on from."}}}
+_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "A row a message. The id is a position to resume from."}}}
 _SENTENCES = {
     200: "As asked.",
     400: "The request is not as described here.",
@@ -35,15 +35,23 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True)
+class Parameter:
+    location: str  # query, header or path
+    name: str
+    kind: Any
+    required: bool = False
+
+
+@dataclass(frozen=True)
 class Operation:
-    """`answers` by status: a type, or content by its media type. `errors`: statuses of our own shape. `parameters` by place and name."""
+    """`answers` has a type for each status, or content by its media type. `errors` are the statuses that answer shapes.Error."""
 
     method: str
     path: str
     summary: str
     answers: dict[int, Any]
     errors: tuple[int, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
     body: Any = None
 
 
@@ -51,68 +59,107 @@ def _whole(default: int, most: int) -> Any:
     return Annotated[int, Meta(ge=1, le=most, extra_json_schema={"default": default})]
 
 
+def _query(name: str, kind: Any, required: bool = False) -> Parameter:
+    return Parameter("query", name, kind, required)
+
+
+def _header(name: str, kind: Any) -> Parameter:
+    return Parameter("header", name, kind)
+
+
+def _path(name: str, kind: Any = str) -> Parameter:
+    return Parameter("path", name, kind, required=True)
+
+
 OPERATIONS = [
     Operation(
-        *("post", "/", "Send an event"),
-        {200: shapes.Sent},
-        (400, 401, 405, 408, 413, 415, 503),
-        {"header Idempotency-Key": shapes.IdempotencyKey, "header traceparent": shapes.Traceparent},
-        shapes.Posted,
+        method="post",
+        path="/",
+        summary="Send an event",
+        answers={200: shapes.Sent},
+        errors=(400, 401, 405, 408, 413, 415, 503),
+        parameters=(_header("Idempotency-Key", shapes.IdempotencyKey), _header("traceparent", shapes.Traceparent)),
+        body=shapes.Posted,
     ),
     Operation(
-        *("get", "/", "The page; or what was consumed since the last call, each event once; or where consumers are"),
-        {200: {"application/json": list[dict[str, Any] | str], **_HTML}},
+        method="get",
+        path="/",
+        summary="The page; or what was consumed since the last call, each event once; or where consumers are",
+        answers={200: {"application/json": list[dict[str, Any] | str], **_HTML}},
     ),
-    Operation("get", "/ping", "Whether the worker is there", {200: _TEXT}),
+    Operation(method="get", path="/ping", summary="Whether the worker is there", answers={200: _TEXT}),
     Operation(
-        *("get", "/events", "The newest rows of this worker"),
-        {200: shapes.Events},
-        (400, 404, 503),
-        {"query limit": _whole(100, 1000), "query before": shapes.Cursor},
-    ),
-    Operation(
-        *("get", "/events/{key}", "One row, from whichever worker has it"),
-        {200: shapes.Row},
-        (404, 503),
-        {"path key!": Annotated[str, Meta(min_length=1)], "query local": Annotated[str, Meta(description="Ask this worker only.")]},
+        method="get",
+        path="/events",
+        summary="The newest rows of this worker",
+        answers={200: shapes.Events},
+        errors=(400, 404, 503),
+        parameters=(_query("limit", _whole(shapes.ROWS_DEFAULT, shapes.ROWS_MAX)), _query("before", shapes.Cursor)),
     ),
     Operation(
-        *("get", "/events/stream", "Rows as they are recorded"),
-        {200: _STREAM},
-        (400, 404),
-        {"header Last-Event-ID": shapes.Place, "query after": shapes.Place},
+        method="get",
+        path="/events/{key}",
+        summary="One row, from whichever worker has it",
+        answers={200: shapes.Row},
+        errors=(404, 503),
+        parameters=(
+            _path("key", Annotated[str, Meta(min_length=1)]),
+            _query("local", Annotated[str, Meta(description="Ask this worker only.")]),
+        ),
     ),
     Operation(
-        *("get", "/stages", "Where the time of the newest events went"),
-        {200: Summary},
-        (400, 404, 503),
-        {"query window": _whole(500, 1000)},
-    ),
-    Operation("get", "/cluster", "Brokers, topics, groups and their lag", {200: Overview}, (503,)),
-    Operation(
-        *("get", "/records", "The newest records of a partition"),
-        {200: shapes.Records},
-        (400, 404, 503),
-        {"query partition!": shapes.Number, "query topic": str, "query limit": _whole(20, 100)},
+        method="get",
+        path="/events/stream",
+        summary="Rows as they are recorded",
+        answers={200: _STREAM},
+        errors=(400, 404),
+        parameters=(_header("Last-Event-ID", shapes.StreamId), _query("after", shapes.StreamId)),
     ),
     Operation(
-        *("get", "/dead-letters", "The newest dead letters"),
-        {200: shapes.Records},
-        (400, 503),
-        {"query limit": _whole(20, 100)},
+        method="get",
+        path="/stages",
+        summary="Where the time of the newest events went",
+        answers={200: Summary},
+        errors=(400, 404, 503),
+        parameters=(_query("window", _whole(shapes.WINDOW_DEFAULT, shapes.ROWS_MAX)),),
     ),
-    Operation("get", "/status", "What the worker does now", {200: shapes.Status}),
-    Operation("get", "/page", "What the page has to know", {200: shapes.Facts}),
-    Operation("get", "/health/live", "Whether it lives", {200: shapes.Alive}),
-    Operation("get", "/health/ready", "Whether it is ready, or why not", {200: shapes.Health, 503: shapes.Health}),
-    Operation("get", "/metrics", "Prometheus text", {200: _TEXT}),
-    Operation("get", "/openapi.json", "This document", {200: _JSON_OBJECT}),
-    Operation("get", "/asyncapi.json", "The topics, as an AsyncAPI document", {200: _JSON_OBJECT}),
+    Operation(method="get", path="/cluster", summary="Brokers, topics, groups and their lag", answers={200: Overview}, errors=(503,)),
     Operation(
-        *("post", "/lab/{action}/{name}", "Stop, start or kill a process of the local lab"),
-        {200: shapes.Said},
-        (401, 403, 404, 409, 502, 504),
-        {"path action!": str, "path name!": str},
+        method="get",
+        path="/records",
+        summary="The newest records of a partition",
+        answers={200: shapes.Records},
+        errors=(400, 404, 503),
+        parameters=(
+            _query("partition", shapes.Number, required=True),
+            _query("topic", str),
+            _query("limit", _whole(shapes.RECORDS_DEFAULT, shapes.RECORDS_MAX)),
+        ),
+    ),
+    Operation(
+        method="get",
+        path="/dead-letters",
+        summary="The newest dead letters",
+        answers={200: shapes.Records},
+        errors=(400, 503),
+        parameters=(_query("limit", _whole(shapes.RECORDS_DEFAULT, shapes.RECORDS_MAX)),),
+    ),
+    Operation(method="get", path="/status", summary="The state of the worker", answers={200: shapes.Status}),
+    Operation(method="get", path="/page", summary="What the page has to know", answers={200: shapes.Facts}),
+    Operation(method="get", path="/health/live", summary="Whether it lives", answers={200: shapes.Alive}),
+    Operation(
+        method="get", path="/health/ready", summary="Whether it is ready, or why not", answers={200: shapes.Health, 503: shapes.Health}
+    ),
+    Operation(method="get", path="/metrics", summary="Prometheus text", answers={200: _TEXT}),
+    Operation(method="get", path="/openapi.json", summary="This document", answers={200: _JSON_OBJECT}),
+    Operation(method="get", path="/asyncapi.json", summary="The topics, as an AsyncAPI document", answers={200: _JSON_OBJECT}),
+    Operation(
+        method="post",
+        path="/lab/{action}/{name}",
+        summary="Stop, start or kill a process of the local lab",
+        answers={200: shapes.Said},
+        errors=(401, 403, 404, 409, 502, 504),
+        parameters=(_path("action"), _path("name")),
     ),
 ]
 
@@ -147,10 +194,9 @@ def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         by_media_type = kind if isinstance(kind, dict) else {"application/json": kind}
         return {media: what if isinstance(what, dict) else {"schema": schemas.of(what)} for media, what in by_media_type.items()}
 
-    parameters = []
-    for text, kind in operation.parameters.items():
-        place, _, name = text.partition(" ")
-        parameters.append({"name": name.rstrip("!"), "in": place, "required": name.endswith("!"), "schema": schemas.of(kind)})
+    parameters = [
+        {"name": one.name, "in": one.location, "required": one.required, "schema": schemas.of(one.kind)} for one in operation.parameters
+    ]
     answers = operation.answers | dict.fromkeys(operation.errors, shapes.Error)
     described = {
         "summary": operation.summary,

@@ -1,11 +1,18 @@
-"""The shape of all that goes over HTTP and into topics, once: `/openapi.json` and `/asyncapi.json` are made from these types.
+"""The shape of what goes over HTTP and into topics: `/openapi.json` and `/asyncapi.json` are made from these types.
 
-What the cluster looks like is in overview.py, and where the time went in stages.py: these answers are those dataclasses as they are.
+Two answers have their dataclasses elsewhere: the cluster's state in kafka/overview.py, and the gaps between stages in event/gaps.py.
 """
 
 from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
+
+from labapp.event import offsets
+
+# How many rows, and records of a topic, an answer has: by default and at most.
+ROWS_DEFAULT, ROWS_MAX = 100, 1000
+WINDOW_DEFAULT = 500
+RECORDS_DEFAULT, RECORDS_MAX = 20, 100
 
 Microseconds = Annotated[int, Meta(description="Microseconds since the epoch.", examples=[1764000000874012])]
 Number = Annotated[int, Meta(ge=0)]
@@ -15,9 +22,9 @@ Traceparent = Annotated[
     str,
     Meta(description="W3C Trace Context: kept with the event where it is valid, else ignored.", examples=[f"00-{'1' * 32}-{'2' * 16}-01"]),
 ]
-# Cursors and ids are made by the worker.
-Cursor = Annotated[str, Meta(pattern=r"^\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*$", description="The field `next` of an earlier answer.")]
-Place = Annotated[str, Meta(pattern=r"^\d{1,16};(\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*)?$", description="The id of an earlier message.")]
+# The worker makes cursors and ids.
+Cursor = Annotated[str, Meta(pattern=rf"^{offsets.PATTERN}$", description="The field `next` of an earlier answer.")]
+StreamId = Annotated[str, Meta(pattern=rf"^\d{{1,16}};({offsets.PATTERN})?$", description="The id of an earlier message.")]
 
 
 class Error(TypedDict):

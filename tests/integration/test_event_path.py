@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from labapp.event.row import STAGES
+from labapp.event.stages import STAGES
 from tests import topics
 from tests.conftest import Kafka
 from tests.worker import Worker, request, wait_for

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -180,3 +181,24 @@ def test_stalled_is_not_ready(kafka: Kafka, names: dict[str, str], start_worker:
     topics.configure(kafka.bootstrap, changelog, {"cleanup.policy": "compact"})
     wait_for(lambda: worker.get("/health/ready").status == 200, "ready again")
     assert [row["key"] for row in worker.rows()] == ["held"]
+
+
+BROKEN_VIEW = """
+import sys
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "labapp.views.stages":
+            raise ImportError("broken on purpose")
+
+sys.meta_path.insert(0, Broken())
+"""
+
+
+def test_a_view_that_can_not_be_imported_ends_the_start(start_worker: StartWorker, tmp_path: Path) -> None:
+    """With its traceback: a worker without the view would answer 404 to its address."""
+    (tmp_path / "sitecustomize.py").write_text(BROKEN_VIEW)
+    worker = start_worker(PYTHONPATH=tmp_path)
+
+    assert worker.process.wait(30 * PATIENCE) != 0
+    assert "ImportError: broken on purpose" in worker.log

@@ -13,8 +13,8 @@ from labapp import settings
 from labapp.consume import changes
 from labapp.consume.changes import changes_of
 from labapp.event.row import offset_of
-from labapp.patched.faust_table import Rows
-from tests.unit.event.test_row import Record
+from labapp.event.rows import Rows
+from tests.unit.records import Record
 
 
 def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1}') -> list[Record]:

@@ -1,12 +1,15 @@
+"""What `GET /` hands out, and how open streams learn of news."""
+
 import asyncio
 
 import orjson
 
-from labapp.consume import feed
+from labapp.consume.feed import HANDED_OUT_MAX, Feed
 
 
 def test_each_event_is_handed_out_once() -> None:
     """What was recorded since the last call comes, oldest first, with the time when it was consumed; then no more."""
+    feed = Feed()
     feed.add([("a", b'{"id": 1}', 1_764_000_000_123_000), ("b", b"{}", 1_764_000_000_124_000)])
     first = orjson.loads(orjson.dumps(feed.hand_out()))
 
@@ -17,14 +20,16 @@ def test_each_event_is_handed_out_once() -> None:
 
 def test_the_oldest_make_room() -> None:
     """However long nobody asks, no more than the newest wait."""
-    feed.add((str(number), b'{"id": %d}' % number, 0) for number in range(feed.HANDED_OUT_MAX + 1))
+    feed = Feed()
+    feed.add((str(number), b'{"id": %d}' % number, 0) for number in range(HANDED_OUT_MAX + 1))
     events = orjson.loads(orjson.dumps(feed.hand_out()))
 
-    assert (len(events), events[0]["id"]) == (feed.HANDED_OUT_MAX, 1)
+    assert (len(events), events[0]["id"]) == (HANDED_OUT_MAX, 1)
 
 
 def test_news_wake_all_who_wait() -> None:
     """Everyone who took the news before they came is woken, and nobody by old ones."""
+    feed = Feed()
 
     async def waiting() -> None:
         before = [feed.news(), feed.news()]

@@ -6,7 +6,7 @@ from labapp.event.gaps import percentile, summary
 
 def row(**stages: int | None) -> bytes:
     names = ("clicked", "received", "produced", "appended", "consumed")
-    return orjson.dumps({"stages": {f"{name}_us": stages.get(name) for name in names}})
+    return orjson.dumps({"key": "k", "stages": {f"{name}_us": stages.get(name) for name in names}})
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (95, 95), (99, 99), (100, 100)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labapp.event.row import traceparent_of
+from labapp.event.record import traceparent_of
 from labapp.observe import logs
 
 TRACEPARENT = f"00-{'1' * 32}-{'2' * 16}-01"

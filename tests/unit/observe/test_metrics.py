@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from labapp.consume.changes import changes_of
-from labapp.event.row import STAGES
+from labapp.event.rows import Rows
+from labapp.event.stages import STAGES
 from labapp.observe import metrics
-from labapp.patched.faust_table import Rows
-from tests.unit.event.test_row import ARRIVAL_US, Record
+from tests.unit.records import ARRIVAL_US, Record
 
 PARTITION = metrics.Partition("first-topic", 1, lag=3, since_progress_seconds=0.5, rows=10, rows_bytes=3000)
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
@@ -21,7 +21,7 @@ DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 
 class _Worker(Collector):
     def collect(self):
-        return metrics.families([PARTITION], rebalances=2)
+        return metrics.families(metrics.COUNTS, [PARTITION], rebalances=2)
 
 
 def scraped() -> dict[tuple[str, tuple[str, ...]], float]:
@@ -63,7 +63,7 @@ def test_a_batch_is_counted(size: int) -> None:
     batch = [record(offset, ARRIVAL_US + 300) for offset in range(size)]
     changes = changes_of([(batch, ARRIVAL_US + 5000)], Rows())
 
-    metrics.count_recorded(size, changes.rows, changes.fresh, dead=0)
+    metrics.COUNTS.count_recorded(size, changes.rows, changes.fresh, dead=0)
 
     assert changed(before, "labapp_records_total") == {("recorded",): size}
     assert changed(before, "labapp_stage_gap_seconds_count") == {("produced", "received"): size, **{
@@ -81,7 +81,7 @@ def test_again_and_dead_are_not_new() -> None:
     changes = changes_of([(batch, ARRIVAL_US)], rows)
     before = scraped()
 
-    metrics.count_recorded(2, changes.rows, changes.fresh, len(changes.dead_letters))
+    metrics.COUNTS.count_recorded(2, changes.rows, changes.fresh, len(changes.dead_letters))
 
     assert changed(before, "labapp_records_total") == {("delivered_again",): 1, ("dead_lettered",): 1}
     assert changed(before, "labapp_stage_gap_seconds_count") == {}
@@ -93,7 +93,7 @@ def test_new_and_again_at_once_is_new_once() -> None:
     batch = [record(0, ARRIVAL_US + 300), Record(key=b"key-0", offset=1)]
     changes = changes_of([(batch, ARRIVAL_US + 5000)], Rows())
 
-    metrics.count_recorded(2, changes.rows, changes.fresh, dead=0)
+    metrics.COUNTS.count_recorded(2, changes.rows, changes.fresh, dead=0)
 
     assert changed(before, "labapp_records_total") == {("recorded",): 1, ("delivered_again",): 1}
     assert changed(before, "labapp_stage_gap_seconds_count")["produced", "received"] == 1
@@ -103,7 +103,7 @@ def test_a_gap_below_0_does_not_make_a_sum_smaller() -> None:
     """Clocks that differ: it counts as 0."""
     before = scraped()
     changes = changes_of([([record(0, ARRIVAL_US - 300)], ARRIVAL_US + 5000)], Rows())
-    metrics.count_recorded(1, changes.rows, changes.fresh, 0)
+    metrics.COUNTS.count_recorded(1, changes.rows, changes.fresh, 0)
 
     assert ("produced", "received") not in changed(before, "labapp_stage_gap_seconds_sum")
     assert ("0", "produced", "received") in changed(before, "labapp_stage_gap_seconds_bucket")

@@ -12,7 +12,7 @@ from labapp.observe import tracing
 async def call(): pass
 
 assert tracing.sent(call) is call and tracing.recorded(call) is call and not tracing.MIDDLEWARES
-assert not hasattr(labapp.produce.produce, "__wrapped__") and not hasattr(labapp.consume.agent.record_and_ack, "__wrapped__")
+assert not hasattr(labapp.produce.produce, "__wrapped__") and not hasattr(labapp.consume.agent.write_and_ack, "__wrapped__")
 assert not any(name.partition(".")[0] == "opentelemetry" for name in sys.modules)
 """
 

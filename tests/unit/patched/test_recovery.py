@@ -15,7 +15,9 @@ from faust.types import TP
 from mode import Service
 
 from labapp.patched import faust_batches as batches
-from labapp.patched.faust_batches import BatchConsumer, BatchTransport, cut
+from labapp.patched.faust_batches import cut
+from labapp.patched.faust_consumer import BatchConsumer
+from labapp.patched.faust_transport import BatchTransport
 
 TPS = (TP("topic", 0), TP("topic", 1))
 FIRST, END = 10, 31  # records 10 to 30 of each partition, committed up to 10

@@ -1,9 +1,9 @@
 import orjson
 import pytest
 
-from labapp.patched.faust_table import Rows
-from labapp.views.events_stream import ROWS_A_WRITE, Place
-from labapp.web.middleware import Refused
+from labapp.event.rows import Rows
+from labapp.views.events_stream import ROWS_A_WRITE, Position
+from labapp.web.answers import Refused
 
 
 def partition(*offsets: int, consumed_us: int = 0) -> Rows:
@@ -26,32 +26,32 @@ def ids(messages: bytes) -> list[str]:
     return [line[4:].decode() for line in messages.splitlines() if line.startswith(b"id: ")]
 
 
-def taken(place: Place, partitions: dict[int, Rows]) -> bytes:
-    place.know(partitions)
-    return place.take(partitions)
+def taken(position: Position, partitions: dict[int, Rows]) -> bytes:
+    position.add_new(partitions)
+    return position.take(partitions)
 
 
 def test_a_new_client_begins_now() -> None:
     """It gets what is recorded from now on."""
     partitions = {0: partition(3, 4), 1: partition()}
-    place = Place(10)
+    position = Position(10)
 
-    assert taken(place, partitions) == b""
-    assert str(place) == "10;0:5,1:0"
+    assert taken(position, partitions) == b""
+    assert str(position) == "10;0:5,1:0"
     partitions[0].apply([("5", _row(5, 11))])
     partitions[1].apply([("0", _row(0, 11))])
-    messages = taken(place, partitions)
+    messages = taken(position, partitions)
     assert ids(messages) == ["10;0:6,1:0", "10;0:6,1:1"]
     assert offsets(messages) == [5, 0]
-    assert taken(place, partitions) == b""
+    assert taken(position, partitions) == b""
 
 
 @pytest.mark.parametrize("cut", range(5))
 def test_goes_on_from_any_id(cut: int) -> None:
     """Wherever a client is cut off, its last id brings the rest, each once."""
     partitions = {0: partition(1, 2, 5), 11: partition(7, 8)}
-    first = taken(Place.parse("0;0:1,11:7"), partitions)
-    rest = taken(Place.parse(ids(first)[cut]), partitions)
+    first = taken(Position.parse("0;0:1,11:7"), partitions)
+    rest = taken(Position.parse(ids(first)[cut]), partitions)
 
     assert offsets(first) == [1, 2, 5, 7, 8]
     assert offsets(rest) == offsets(first)[cut + 1 :]
@@ -62,21 +62,21 @@ def test_a_partition_that_came_later() -> None:
     old, new = partition(1, 2, consumed_us=90), partition(3, 4, consumed_us=110)
     old.apply(new.items())
 
-    assert offsets(taken(Place.parse("100;0:9"), {1: old})) == [3, 4]
+    assert offsets(taken(Position.parse("100;0:9"), {1: old})) == [3, 4]
 
 
 def test_at_most_so_many_at_once() -> None:
     """What one client has to take stays bounded; the rest comes next."""
     partitions = {0: partition(*range(ROWS_A_WRITE + 5))}
-    place = Place.parse("0;0:0")
+    position = Position.parse("0;0:0")
 
-    assert len(offsets(taken(place, partitions))) == ROWS_A_WRITE
-    assert offsets(taken(place, partitions)) == list(range(ROWS_A_WRITE, ROWS_A_WRITE + 5))
+    assert len(offsets(taken(position, partitions))) == ROWS_A_WRITE
+    assert offsets(taken(position, partitions)) == list(range(ROWS_A_WRITE, ROWS_A_WRITE + 5))
 
 
 def test_a_row_is_one_line() -> None:
     """Line breaks in what was posted do not end the message."""
-    messages = taken(Place.parse("0;0:0"), {0: partition(0)})
+    messages = taken(Position.parse("0;0:0"), {0: partition(0)})
 
     assert messages.count(b"\n") == 3
     assert b"\r" not in messages
@@ -86,4 +86,4 @@ def test_a_row_is_one_line() -> None:
 def test_a_foreign_id_is_refused(text: str) -> None:
     """An id that no stream gave is a mistake that is told."""
     with pytest.raises(Refused, match="Last-Event-ID"):
-        Place.parse(text)
+        Position.parse(text)

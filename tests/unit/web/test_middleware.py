@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from aiohttp import web as aiohttp_web
+from aiohttp import web
 
 from labapp import settings
-from labapp.web import middleware as web
+from labapp.patched import aiohttp_server
+from labapp.web import middleware, requests
+from labapp.web.answers import json_response
 from tests.worker import request
 
 
-async def answer(request: aiohttp_web.Request) -> aiohttp_web.StreamResponse:
-    return web.json_response({"bytes": len(await web.body_of(request))})
+async def answer(request: web.Request) -> web.StreamResponse:
+    return json_response({"bytes": len(await requests.body_of(request))})
 
 
 @contextmanager
@@ -24,12 +26,12 @@ def served() -> Iterator[int]:
     loop, ready = asyncio.new_event_loop(), threading.Event()
     ports: list[int] = []
 
-    async def start() -> aiohttp_web.AppRunner:
-        application = aiohttp_web.Application(middlewares=[web.errors_as_json, web.token_checked])
+    async def start() -> web.AppRunner:
+        application = web.Application(middlewares=[middleware.errors_as_json, middleware.token_checked])
         application.router.add_route("*", "/", answer)
-        runner = web.runner(application)
+        runner = aiohttp_server.runner(application)
         await runner.setup()
-        await aiohttp_web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         ports.append(runner.addresses[0][1])
         return runner
 
@@ -90,8 +92,8 @@ def test_without_a_token_set_everybody_may() -> None:
 
 def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """408, and the connection is closed soon, though bytes still come."""
-    monkeypatch.setattr(web, "BODY_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(web, "LINGERING_SECONDS", 0.2)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(aiohttp_server, "LINGERING_SECONDS", 0.2)
     with served() as port, socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(0.05)
         connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
@@ -115,7 +117,7 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_headers_that_trickle_in_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is closed, though bytes still come."""
-    monkeypatch.setattr(web, "IDLE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(aiohttp_server, "IDLE_TIMEOUT_SECONDS", 0.3)
     with served() as port, socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(0.05)
         connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")

@@ -8,8 +8,8 @@ from tests.unit.apart import run_apart
 CODE = """
 import json, socket
 socket.gethostname = lambda: "its-own-name"
-from labapp.app import _reachable_name
-print(json.dumps([_reachable_name(bound) for bound in ("127.0.0.1", "worker.example", "0.0.0.0", "::")]))
+from labapp.worker import reachable_name
+print(json.dumps([reachable_name(bound) for bound in ("127.0.0.1", "worker.example", "0.0.0.0", "::")]))
 """
 
 

@@ -1,0 +1,19 @@
+"""Offsets by partition as text, `partition:offset,...`: the cursor of a page of rows, and part of the id of a streamed row."""
+
+import re
+
+Offsets = dict[int, int]
+
+PATTERN = r"\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*"
+_OFFSETS = re.compile(PATTERN, re.ASCII)
+
+
+def parse(text: str) -> Offsets:
+    """Raises ValueError for text that `to_text` did not write."""
+    if not _OFFSETS.fullmatch(text):
+        raise ValueError(f"{text!r} is not partition:offset,...")
+    return {int(partition): int(offset) for partition, _, offset in (part.partition(":") for part in text.split(","))}
+
+
+def to_text(offsets: Offsets) -> str:
+    return ",".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items()))

@@ -1,0 +1,70 @@
+"""From a request to a record: the key, the value and the headers that an event has in Kafka."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import uuid_utils
+
+from labapp.event.stages import local_time
+
+BODY_BYTES_MAX = 64 * 1024
+
+_KEY = re.compile(r"[\x20-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Unusable(ValueError):
+    """What was sent is no event. The text says why, for an HTTP answer or a dead letter's reason."""
+
+
+def key_of(idempotency_key: str | None) -> str:
+    """The request's key, or a new UUIDv7. Raises Unusable for a key that is not 1 to 128 printable ASCII characters."""
+    if idempotency_key is None:
+        return str(uuid_utils.uuid7())
+    if not _KEY.fullmatch(idempotency_key):
+        raise Unusable("The Idempotency-Key is not 1 to 128 printable ASCII characters")
+    return idempotency_key
+
+
+def posted(body: bytes) -> dict[str, Any]:
+    """The posted JSON object. Raises Unusable."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise Unusable(f"The body is not JSON: {exc}") from None
+    if not isinstance(event, dict):
+        raise Unusable("The body is JSON, but not an object")
+    return event
+
+
+def record_value(body: bytes, event: dict[str, Any], produced_us: int) -> bytes:
+    """The record's value: every posted field, and `produced` in the workshop's format."""
+    if "produced" in event:
+        return orjson.dumps({**event, "produced": local_time(produced_us)})
+    return with_field(body, "produced", local_time(produced_us))
+
+
+def with_field(json_object: bytes, name: str, text: str) -> bytes:
+    """The JSON object with one more field. It is not decoded and encoded again, which would change numbers beyond 64 bits."""
+    head = json_object.rstrip()[:-1].rstrip()
+    comma = b"" if head.endswith(b"{") else b","
+    return b'%s%s"%s":"%s"}' % (head, comma, name.encode(), text.encode())
+
+
+def traceparent_of(sent: list[str]) -> str | None:
+    """The request's `traceparent` (W3C Trace Context) if it was sent once and is valid, else None."""
+    return sent[0] if len(sent) == 1 and _TRACEPARENT.fullmatch(sent[0]) else None
+
+
+def traceparent_in(headers: Iterable[tuple[str, bytes]]) -> str | None:
+    """The `traceparent` of a record's headers, under the same conditions."""
+    return traceparent_of([text.decode(errors="replace") for name, text in headers if name == "traceparent" and text])
+
+
+def record_headers(received_us: int, produced_us: int, traceparent: str | None = None) -> list[tuple[str, bytes]]:
+    headers = [("received_us", b"%d" % received_us), ("produced_us", b"%d" % produced_us)]
+    if traceparent:
+        headers.append(("traceparent", traceparent.encode()))
+    return headers

@@ -1,0 +1,60 @@
+"""The topics that this app needs in Kafka: how it makes them, and what it checks of those that exist."""
+
+from labapp import settings
+from labapp.kafka import admin
+from labapp.kafka.admin import Topic, Unsuitable
+
+TABLE = "events"
+CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
+
+_PRODUCING = {"Write"} if settings.PRODUCES else set()
+_CONSUMING = {"Read"} if settings.CONSUMES else set()
+# The broker stamps each record: only its clock says when a record was appended.
+_APPENDED = {"message.timestamp.type": "LogAppendTime"}
+
+TOPICS = [
+    Topic(settings.KAFKA_TOPIC, settings.KAFKA_PARTITIONS, _APPENDED, operations=_PRODUCING | _CONSUMING),
+    *(
+        Topic(name, settings.KAFKA_PARTITIONS, _APPENDED, operations=_PRODUCING)
+        for name in dict.fromkeys(settings.PRODUCER_TOPICS)
+        if name != settings.KAFKA_TOPIC
+    ),
+    Topic(
+        settings.DEAD_LETTER_TOPIC,
+        settings.KAFKA_PARTITIONS,
+        {"max.message.bytes": "2097152"},  # a record that a topic took has to fit here together with our headers
+        operations={"Write"} if settings.CONSUMES else set(),
+    ),
+]
+
+
+async def declare() -> dict[str, int]:
+    """Makes missing topics, checks those that exist, and returns each topic's number of partitions.
+
+    It may be repeated. Raises Unsuitable.
+    """
+    found = await admin.declare(TOPICS)
+    if settings.CONSUMES:
+        found |= await admin.declare([changelog(found[settings.KAFKA_TOPIC])])
+        ensure_as_many(found[settings.KAFKA_TOPIC], found[CHANGELOG])
+    return found
+
+
+def changelog(partitions: int) -> Topic:
+    """The changelog of the table."""
+    compacted = {"cleanup.policy": "compact"}
+    # Kafka does not compact the newest segment, and a start reads all of it. Kafka Streams uses segments of this size too.
+    small_segments = {"segment.bytes": str(50 * 1024 * 1024)}
+    # Each row that expires leaves a tombstone. Compaction keeps it for a day by default: at 1,000 events/s 86 million, which a start
+    # reads. A restore that takes longer than this may miss a tombstone. It then keeps the oldest row, which the next batch expires.
+    short_lived_tombstones = {"delete.retention.ms": str(60 * 1000)}
+    return Topic(CHANGELOG, partitions, compacted | small_segments | short_lived_tombstones, compacted, {"Read", "Write"})
+
+
+def ensure_as_many(partitions: int, of_changelog: int) -> None:
+    """Raises Unsuitable unless the changelog has as many partitions as the topic."""
+    if of_changelog != partitions:
+        raise Unsuitable(
+            f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions and the table's changelog {CHANGELOG} has "
+            f"{of_changelog}, but they must be as many: use another CONSUMER_GROUP, or delete the changelog"
+        )

@@ -1,0 +1,31 @@
+"""`/status`: the state of this worker, for the page, which asks each worker every second. It asks Kafka nothing."""
+
+from aiohttp.web import Request, Response
+from faust.web import View
+
+from labapp import settings
+from labapp.app import app, event_table
+from labapp.event.stages import now_us
+from labapp.readiness import READINESS, restored
+from labapp.web import shapes
+from labapp.web.answers import json_response
+
+_started_us = now_us()
+
+
+@app.page("/status")
+class Status(View):
+    async def get(self, request: Request) -> Response:
+        ready = restored()
+        return json_response(
+            shapes.Status(
+                {
+                    "role": settings.ROLE,
+                    "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
+                    "state": "starting" if not ready else "stalled" if READINESS.stalled() else "online",
+                    "partitions": sorted(event_table.owned) if settings.CONSUMES and ready else [],
+                    "started_us": _started_us,
+                    "now_us": now_us(),  # by which the page measures how far its own clock is off
+                }
+            )
+        )

@@ -1,0 +1,43 @@
+"""The page's files, as they are, with the headers that protect the page."""
+
+from pathlib import Path
+
+from aiohttp.web import FileResponse
+
+from labapp import settings
+from labapp.web.answers import Refused
+
+FOLDER = Path(__file__).parents[1] / "static"
+# A machine's own list of types may say otherwise, and a browser then refuses to run the scripts.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    "": "text/plain; charset=utf-8",
+}
+# Nothing comes from elsewhere, the page itself has no script or style, and no other page may frame it.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        " ".join(["connect-src 'self'", *(consumer.url for consumer in settings.CONSUMERS)]),
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "Cache-Control": "no-cache",  # the browser asks each time, and the ETag answers 304
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+}
+
+
+def answer(name: str) -> FileResponse:
+    """The file of that name in the folder. Raises Refused if there is none."""
+    file = (FOLDER / name).resolve()
+    if not file.is_relative_to(FOLDER.resolve()) or not file.is_file() or file.suffix not in TYPES:
+        raise Refused(404, "There is nothing at this address.")
+    return FileResponse(file, headers={**HEADERS, "Content-Type": TYPES[file.suffix]})
