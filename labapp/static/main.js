@@ -1,24 +1,24 @@
 // The start, and the wiring: who is asked when, and what is painted how often.
 
-import * as api from "./api.js";
-import {Clock} from "./clock.js";
-import {drawCluster} from "./cluster.js";
-import {drawDetail} from "./detail.js";
-import {setText, withCopy} from "./dom.js";
-import {Experiments} from "./experiments.js";
-import {Flow} from "./flow.js";
-import {drawSteps, notice} from "./guide.js";
-import {Inspector} from "./inspector.js";
-import {Chart, drawIncidentList, drawTable, drawWords, figures, overTime} from "./latency.js";
-import {List, name} from "./list.js";
-import {Outbox} from "./outbox.js";
-import {drawProof, proofLine} from "./proof.js";
-import {Store} from "./store.js";
-import {clock as clockOf, duration, nowUs, plural} from "./time.js";
-import {Voice} from "./voice.js";
-import {Watch} from "./watch.js";
-import {drawLegend, drawNewest} from "./waterfall.js";
-import {Worker} from "./worker.js";
+import * as api from "./ask/api.js";
+import {Clock} from "./state/clock.js";
+import {drawCluster} from "./draw/cluster.js";
+import {drawDetail} from "./draw/detail.js";
+import {setText, withCopy} from "./draw/dom.js";
+import {Experiments} from "./draw/experiments.js";
+import {Flow} from "./draw/flow.js";
+import {drawSteps, notice} from "./draw/guide.js";
+import {Inspector} from "./draw/inspector.js";
+import {Chart, drawIncidentList, drawTable, drawWords, figures, overTime} from "./draw/latency.js";
+import {List, name} from "./draw/list.js";
+import {Outbox} from "./ask/outbox.js";
+import {drawProof, proofLine} from "./draw/proof.js";
+import {Store} from "./state/store.js";
+import {clock as clockOf, duration, nowUs, plural} from "./state/time.js";
+import {Voice} from "./draw/voice.js";
+import {Watch} from "./ask/watch.js";
+import {drawLegend, drawNewest} from "./draw/waterfall.js";
+import {Worker} from "./ask/worker.js";
 
 const PAINT_MS = 250;
 const GATHER_MS = 35; // in which a click, its acknowledgement and its row mostly all come, to be painted once

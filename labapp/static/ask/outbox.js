@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import {burst, persistently, uuid7} from "./sender.js";
-import {nowUs} from "./time.js";
+import {nowUs} from "../state/time.js";
 
 export class Outbox {
   #store; #clock; #told; #running = null;

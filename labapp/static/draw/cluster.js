@@ -1,8 +1,8 @@
 // Draws the topics with their partitions and the groups' lag, and the records of a partition. Takes data and an element.
 
 import {element} from "./dom.js";
-import {brokerName} from "./incidents.js";
-import {clock, local, utc} from "./time.js";
+import {brokerName} from "../state/incidents.js";
+import {clock, local, utc} from "../state/time.js";
 
 // show(topic, partition) is called by the buttons
 export function drawCluster(target, {topics, groups}, show) {

@@ -1,8 +1,8 @@
 // How long the gaps take: in words, in figures and over time, with the incidents in the same axis. Takes data and elements.
 
 import {element} from "./dom.js";
-import {gapNames, gaps, meaning, percentile, times} from "./stages.js";
-import {clock, duration} from "./time.js";
+import {gapNames, gaps, meaning, percentile, times} from "../state/stages.js";
+import {clock, duration} from "../state/time.js";
 
 const SPAN_US = 300e6;
 const BUCKET_US = 5e6;

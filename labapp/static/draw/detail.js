@@ -1,8 +1,8 @@
 // Draws all that is known of one event. Takes data and an element.
 
 import {copyButton, element} from "./dom.js";
-import {gaps, longest, times} from "./stages.js";
-import {duration, local, utc} from "./time.js";
+import {gaps, longest, times} from "../state/stages.js";
+import {duration, local, utc} from "../state/time.js";
 import {drawBar, inWords, linear} from "./waterfall.js";
 
 export function drawDetail(target, event, order, state, group) {

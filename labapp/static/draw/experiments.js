@@ -1,8 +1,8 @@
 // The experiments: asks the lab, and keeps a line for each with what it proved. Only in the local lab.
 
-import * as api from "./api.js";
+import * as api from "../ask/api.js";
 import {element, setText} from "./dom.js";
-import {clock, duration, nowUs} from "./time.js";
+import {clock, duration, nowUs} from "../state/time.js";
 
 const LINES = 5;
 

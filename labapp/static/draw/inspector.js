@@ -1,6 +1,6 @@
 // The records of one partition, or the dead letters, under the cluster: asks for them and has them drawn.
 
-import * as api from "./api.js";
+import * as api from "../ask/api.js";
 import {drawRecords} from "./cluster.js";
 
 const RECORDS = 20;

@@ -1,7 +1,7 @@
 // Watches the cluster: what happened in it, which events wait in the topic, and which have no row. Draws nothing.
 
 import * as api from "./api.js";
-import {incidents as between} from "./incidents.js";
+import {incidents as between} from "../state/incidents.js";
 
 const INCIDENTS_KEPT = 100;
 const AT_ONCE = 20;

@@ -1,8 +1,8 @@
 // The polite voice for screen readers: at most once in 2 s, and only what is new. Takes data and an element.
 
 import {setText} from "./dom.js";
-import {gaps, longest, totalUs} from "./stages.js";
-import {duration, plural} from "./time.js";
+import {gaps, longest, totalUs} from "../state/stages.js";
+import {duration, plural} from "../state/time.js";
 
 const SILENCE_MS = 2000;
 

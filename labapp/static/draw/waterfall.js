@@ -1,8 +1,8 @@
 // Draws the way of an event as a bar, one segment a gap. Takes data and an element.
 
 import {element} from "./dom.js";
-import {gapNames, gaps, longest, totalUs} from "./stages.js";
-import {duration} from "./time.js";
+import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
+import {duration} from "../state/time.js";
 
 // A scale turns microseconds since the first stage into a place from 0 to 1.
 export const linear = (maxUs) => (us) => us / maxUs;

@@ -1,7 +1,7 @@
 // One worker as the page sees it: asked every second, listened to while it is there. Draws nothing.
 
 import * as api from "./api.js";
-import {nowUs} from "./time.js";
+import {nowUs} from "../state/time.js";
 
 const HISTORY = 1000;
 

@@ -1,8 +1,8 @@
 // The list of events, newest first. Draws only the rows in view, so that 10,000 cost no more than ten. Takes data and an element.
 
 import {element, setText} from "./dom.js";
-import {gaps, longest, percentile, times, totalUs} from "./stages.js";
-import {duration, local, utc} from "./time.js";
+import {gaps, longest, percentile, times, totalUs} from "../state/stages.js";
+import {duration, local, utc} from "../state/time.js";
 import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
 
 const AROUND = 4; // rows drawn beyond the edge
