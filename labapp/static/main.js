@@ -1,24 +1,28 @@
 // The start, and the wiring: who is asked when, and what is painted how often.
 
-import * as api from "./ask/api.js";
 import {Clock} from "./state/clock.js";
+import {figures, overTime} from "./state/figures.js";
+import {notice} from "./state/steps.js";
+import {Store} from "./state/store.js";
+import {clock as clockOf, duration, nowUs, plural} from "./state/time.js";
+import * as api from "./ask/api.js";
+import {Outbox} from "./ask/outbox.js";
+import {promptWith} from "./ask/token.js";
+import {Watch} from "./ask/watch.js";
+import {Worker} from "./ask/worker.js";
 import {drawCluster} from "./draw/cluster.js";
 import {drawDetail} from "./draw/detail.js";
 import {setText, withCopy} from "./draw/dom.js";
 import {Experiments} from "./draw/experiments.js";
 import {Flow} from "./draw/flow.js";
-import {drawSteps, notice} from "./draw/guide.js";
+import {drawSteps} from "./draw/guide.js";
 import {Inspector} from "./draw/inspector.js";
-import {Chart, drawIncidentList, drawTable, drawWords, figures, overTime} from "./draw/latency.js";
+import {Chart, drawIncidentList, drawTable, drawWords} from "./draw/latency.js";
 import {List, name} from "./draw/list.js";
-import {Outbox} from "./ask/outbox.js";
 import {drawProof, proofLine} from "./draw/proof.js";
-import {Store} from "./state/store.js";
-import {clock as clockOf, duration, nowUs, plural} from "./state/time.js";
+import {promptToken} from "./draw/token.js";
 import {Voice} from "./draw/voice.js";
-import {Watch} from "./ask/watch.js";
 import {drawLegend, drawNewest} from "./draw/waterfall.js";
-import {Worker} from "./ask/worker.js";
 
 const PAINT_MS = 250;
 const GATHER_MS = 35; // in which a click, its acknowledgement and its row mostly all come, to be painted once
@@ -34,8 +38,8 @@ const remembered = remember();
 const steps = new Set(remembered.steps ?? []);
 const clock = new Clock();
 const chart = new Chart(at("latency"));
-const experiments = new Experiments(at("experiment-log"));
-const inspector = new Inspector(at("records"));
+const experiments = new Experiments(at("experiment-log"), api.experiment);
+const inspector = new Inspector(at("records"), {records: api.records, deadLetters: api.deadLetters});
 const voice = new Voice(at("live"));
 const flow = new Flow(at("flow"), experiment);
 const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
@@ -49,6 +53,8 @@ let consumers = [];
 let paused = null; // {events, drawn}: what is shown while paused
 
 async function start() {
+  const prompt = {dialog: at("token"), field: at("token-value"), refusal: at("token-refused")};
+  promptWith((refused) => promptToken(prompt, refused));
   while (!page) {
     try {
       page = await api.page();

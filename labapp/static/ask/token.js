@@ -1,19 +1,24 @@
-// The worker's API_TOKEN, where it has one: asked of the person when it is first needed, and kept for this tab only.
+// Keeps the worker's API_TOKEN for this browser tab. How a person is asked for it is passed in.
 
-const dialog = document.getElementById("token");
-const field = document.getElementById("token-value");
-const PLACE = "token";
+const STORAGE_KEY = "token";
 
 let held = null;
 try {
-  held = sessionStorage.getItem(PLACE);
+  held = sessionStorage.getItem(STORAGE_KEY);
 } catch { /* storage is off */ }
 
+let promptPerson = async () => "";
 let asking = null;
+
+// prompt(refused): resolves to the token that the person typed, or "". `refused`: whether a token was sent and refused.
+export function promptWith(prompt) {
+  promptPerson = prompt;
+}
 
 export const known = () => held;
 
-// `refused` (null: none was sent) was not enough. Whether there is another now: several requests ask, and the person is asked once.
+// The server refused this token (null: no token was sent). Resolves to whether there is another one now.
+// Several requests may call this at once: the person is asked once.
 export function another(refused) {
   if (held !== refused) return Promise.resolve(true);
   asking ??= ask(refused).finally(() => { asking = null; });
@@ -21,17 +26,11 @@ export function another(refused) {
 }
 
 async function ask(refused) {
-  document.getElementById("token-refused").hidden = refused === null;
-  field.value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  await new Promise((resolve) => { dialog.addEventListener("close", resolve, {once: true}); });
-  const given = dialog.returnValue === "use" ? field.value : "";
-  field.value = "";
+  const given = await promptPerson(refused !== null);
   if (!given) return false;
   held = given;
   try {
-    sessionStorage.setItem(PLACE, held);
+    sessionStorage.setItem(STORAGE_KEY, held);
   } catch { /* storage is off */ }
   return true;
 }

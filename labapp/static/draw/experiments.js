@@ -1,6 +1,5 @@
-// The experiments: asks the lab, and keeps a line for each with what it proved. Only in the local lab.
+// Draws a line for each experiment: what was done, how long it took, and what it proved. Only the local lab has experiments.
 
-import * as api from "../ask/api.js";
 import {element, setText} from "./dom.js";
 import {clock, duration, nowUs} from "../state/time.js";
 
@@ -8,10 +7,12 @@ const LINES = 5;
 
 export class Experiments {
   busy = false;
-  #log; #proof = null;
+  #log; #ask; #proof = null;
 
-  constructor(log) {
+  // ask(action, name) has the lab do it
+  constructor(log, ask) {
     this.#log = log;
+    this.#ask = ask;
   }
 
   // Resolves when the lab has done it.
@@ -23,7 +24,7 @@ export class Experiments {
     while (this.#log.children.length > LINES) this.#log.lastChild.remove();
     const began = performance.now();
     try {
-      await api.experiment(action, name);
+      await this.#ask(action, name);
       setText(outcome, `: done in ${duration((performance.now() - began) * 1000)}.`);
     } catch (error) {
       setText(outcome, `: ${error.message}`);
