@@ -2,7 +2,7 @@
 
 import * as token from "./token.js";
 
-export class Failed extends Error {
+class Failed extends Error {
   // status 0: no answer
   constructor(status, sentence) {
     super(sentence);

@@ -16,7 +16,7 @@ export function meaning(start, end, us) {
   return MEANING[`${start} ${end}`] ?? "";
 }
 
-export const letter = (index) => "ABCDEFGH"[index];
+const letter = (index) => "ABCDEFGH"[index];
 
 // The names of all gaps, in order: {letter, index, start, end}
 export function gapNames(order) {

@@ -1,6 +1,6 @@
 // The events that the page knows, and what became of those it sent. No drawing, no fetching.
 
-export const KEPT = 10_000;
+const KEPT = 10_000;
 const SPARE = 500; // dropped at once, so that dropping is rare
 
 export class Store {
@@ -8,7 +8,6 @@ export class Store {
     this.group = group; // a row of another group does not make an event recorded
     this.byKey = new Map();
     this.order = []; // by arrival, oldest first
-    this.version = 0; // counts changes
     this.sent = new Map(); // key → {acknowledged, partition, offset, recorded, missing, twice}
     this.committed = {}; // partition → offset, of our group
   }
@@ -30,13 +29,11 @@ export class Store {
       Object.assign(event, {topic, partition, offset});
       for (const stage of ["received_us", "produced_us", "appended_us"]) event.stages[stage] = stages[stage];
     }
-    this.version++;
   }
 
   failed(key, sentence) {
     const event = this.byKey.get(key);
     if (event) Object.assign(event, {posting: false, failed: sentence});
-    this.version++;
   }
 
   // A worker of `group` has recorded it.
@@ -61,7 +58,6 @@ export class Store {
         if (twice) sent.twice = true;
       }
     }
-    this.version++;
   }
 
   // A record that lies in the topic and is not consumed yet, whoever produced it.
@@ -102,7 +98,6 @@ export class Store {
 
   missing(key) {
     this.sent.get(key).missing = true;
-    this.version++;
   }
 
   proof() {
@@ -141,7 +136,6 @@ export class Store {
     if (this.order.length > KEPT + SPARE) {
       for (const old of this.order.splice(0, SPARE)) this.byKey.delete(old.key);
     }
-    this.version++;
   }
 }
 
