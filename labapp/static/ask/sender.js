@@ -39,8 +39,8 @@ export async function persistently(post, tell) {
 export function uuid7(nowMs) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Math.floor(nowMs);
-  for (let place = 5; place >= 0; place--) {
-    bytes[place] = time % 256;
+  for (let index = 5; index >= 0; index--) {
+    bytes[index] = time % 256;
     time = Math.floor(time / 256);
   }
   bytes[6] = (bytes[6] & 0x0f) | 0x70;

@@ -12,7 +12,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Only where it changes something: else a selection or a screen reader's place would be lost with every paint.
+// Sets a text only if it differs. Setting the same text again would drop a selection and move a screen reader's cursor.
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -23,7 +23,7 @@ export class List {
     this.#scaleNote = element("span", {});
     this.#head = element("div", {role: "rowgroup", class: "head"}, element("div", {role: "row", class: "row"},
       column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, "where the time went, ", this.#scaleNote),
-      column("c-total", "whole"), column("c-longest", "longest"), column("c-place", "part. : offset")));
+      column("c-total", "whole"), column("c-longest", "longest"), column("c-position", "part. : offset")));
     this.#body = element("div", {role: "rowgroup", class: "body"});
     const table = element("div", {role: "table", "aria-labelledby": "events-title", class: "table"}, this.#head, this.#body);
     this.#scroller = element("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Events, newest first"}, table);
@@ -62,7 +62,7 @@ export class List {
     this.#focusRow(Math.max(0, Math.min(this.#events.length - 1, index)));
   }
 
-  // -- place: index 0 is the newest
+  // -- rows by index: 0 is the newest
 
   #at(index) { return this.#events[this.#events.length - 1 - index]; }
   #indexOf(event) { return this.#events.length - 1 - this.#events.lastIndexOf(event); }
@@ -106,7 +106,7 @@ export class List {
         this.#rows.delete(event);
       }
     }
-    let place = this.#body.firstChild; // in the page they stand in the order in which they are seen
+    let next = this.#body.firstChild; // the elements keep the order of the rows, as a screen reader and Tab need it
     for (const [event, index] of shown) {
       let row = this.#rows.get(event);
       if (!row) {
@@ -116,9 +116,9 @@ export class List {
       } else if (refresh) {
         this.#fill(row, event);
       }
-      if (place === this.#detail && place) place = place.nextSibling;
-      if (row.element === place) place = place.nextSibling;
-      else this.#body.insertBefore(row.element, place);
+      if (next === this.#detail && next) next = next.nextSibling;
+      if (row.element === next) next = next.nextSibling;
+      else this.#body.insertBefore(row.element, next);
       row.element.style.top = `${this.#top(index)}px`;
       row.element.setAttribute("aria-rowindex", String(index + 2));
     }
@@ -136,10 +136,10 @@ export class List {
   #newRow(event) {
     const cells = {
       button: element("button", {type: "button", class: "link", onclick: (click) => { click.stopPropagation(); this.#toggle(event); }}),
-      time: cell("c-time mono"), bar: element("div", {class: "bar"}), total: cell("c-total n"), longest: cell("c-longest"), place: cell("c-place mono n"),
+      time: cell("c-time mono"), bar: element("div", {class: "bar"}), total: cell("c-total n"), longest: cell("c-longest"), position: cell("c-position mono n"),
     };
     const row = element("div", {role: "row", class: "row", onclick: () => { if (!String(getSelection())) this.#toggle(event); }},
-      element("span", {role: "cell", class: "c-id"}, cells.button), cells.time, element("span", {role: "cell", class: "c-bar"}, cells.bar), cells.total, cells.longest, cells.place);
+      element("span", {role: "cell", class: "c-id"}, cells.button), cells.time, element("span", {role: "cell", class: "c-bar"}, cells.bar), cells.total, cells.longest, cells.position);
     return {element: row, cells};
   }
 
@@ -159,7 +159,7 @@ export class List {
     setText(cells.total, state === "recorded" ? duration(totalUs(found) ?? 0) : {posting: "sending", failed: "failed", gone: "not kept"}[state] ?? state);
     setText(cells.longest, most && most.us > 0 ? `${most.letter} ${duration(most.us)}` : "");
     cells.longest.title = most ? `${most.start} to ${most.end}` : "";
-    setText(cells.place, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
+    setText(cells.position, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
     row.classList.toggle("opened", event === this.#open);
   }
 

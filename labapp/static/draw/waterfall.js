@@ -4,7 +4,7 @@ import {element} from "./dom.js";
 import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
 import {duration} from "../state/time.js";
 
-// A scale turns microseconds since the first stage into a place from 0 to 1.
+// A scale turns microseconds since the first stage into a share of the bar's width, from 0 to 1.
 export const linear = (maxUs) => (us) => us / maxUs;
 export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
 
@@ -26,7 +26,7 @@ export function drawBar(target, event, order, look) {
     const from = Math.min(1, Math.max(0, look.scale(gap.fromUs)));
     const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
     const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
-    place(part, Math.min(from, to), Math.abs(to - from));
+    stretch(part, Math.min(from, to), Math.abs(to - from));
     if (look.labels && gap.us >= 0) {
       if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
       else if (to - from > 0.025) part.textContent = gap.letter;
@@ -36,7 +36,7 @@ export function drawBar(target, event, order, look) {
   }
   if (look.state === "waiting" || look.state === "posting") {
     const part = element("span", {class: "gap open"}, look.labels && endAt < 0.8 ? element("span", {class: "plate"}, look.waiting) : "");
-    place(part, endAt, 1 - endAt);
+    stretch(part, endAt, 1 - endAt);
     parts.push(part);
   } else if (found.length && look.scale(totalUs(found)) > 1.001) {
     parts.push(element("span", {class: "beyond", title: "longer than the scale"}, "▸"));
@@ -44,7 +44,8 @@ export function drawBar(target, event, order, look) {
   target.replaceChildren(...parts);
 }
 
-function place(part, from, width) {
+// `from` and `width`: shares of the bar's width
+function stretch(part, from, width) {
   part.style.left = `${(from * 100).toFixed(3)}%`;
   part.style.width = `${(width * 100).toFixed(3)}%`;
 }
@@ -84,7 +85,7 @@ export function drawNewest(target, event, order, state) {
     gapNames(order).forEach((gap, index) => {
       const width = [0.34, 0.1, 0.3, 0.26][index] ?? 0.1;
       const part = element("span", {class: `gap gap-${gap.index}`}, gap.letter);
-      place(part, from, width);
+      stretch(part, from, width);
       from += width;
       sample.append(part);
     });

@@ -37,9 +37,9 @@ export function times(event, order) {
 export function gaps(event, order) {
   const at = times(event, order);
   const known = order.map((stage, index) => ({stage, index, us: at[stage]})).filter((stage) => stage.us !== null);
-  return known.slice(1).map((end, place) => {
-    const start = known[place];
-    let letters = "";
+  return known.slice(1).map((end, before) => {
+    const start = known[before];
+    let letters = ""; // several where stages between the two are not known
     for (let index = start.index; index < end.index; index++) letters += letter(index);
     return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us: end.us - start.us,
       meaning: meaning(start.stage, end.stage, end.us - start.us)};

@@ -129,9 +129,9 @@ export class Store {
   #add(event) {
     event.aheadUs = aheadUs(event.value);
     event.stages = {...event.stages};
-    let place = this.order.length;
-    while (place > 0 && this.order[place - 1].at > event.at) place--;
-    this.order.splice(place, 0, event);
+    let index = this.order.length;
+    while (index > 0 && this.order[index - 1].at > event.at) index--;
+    this.order.splice(index, 0, event);
     this.byKey.set(event.key, event);
     if (this.order.length > KEPT + SPARE) {
       for (const old of this.order.splice(0, SPARE)) this.byKey.delete(old.key);
