@@ -4,7 +4,7 @@ import {element} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
 import {clock, local, utc} from "../state/time.js";
 
-// show(topic, partition) is called by the buttons
+// The buttons call show(topic, partition).
 export function drawCluster(target, {topics, groups}, show) {
   const focused = target.contains(document.activeElement) ? document.activeElement.dataset.partition : null;
   const source = topics[0]?.name;
@@ -43,7 +43,7 @@ function lag(group, partition) {
 
 const REASON = ["topic", "partition", "offset", "time", "reason"];
 
-// `records`: newest first, or null while they are asked for; `problem`: why there are none
+// `records`: newest first, or null while the answer is not there yet. `problem`: why there are no records.
 export function drawRecords(target, {title, records, problem, dead}, {close, again}) {
   const head = element("div", {class: "title"}, element("h3", {}, title), element("span", {class: "grow"}),
     element("button", {type: "button", class: "tiny", onclick: again}, "read again"), element("button", {type: "button", class: "tiny", onclick: close}, "close"));

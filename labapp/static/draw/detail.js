@@ -1,4 +1,4 @@
-// Draws all that is known of one event. Takes data and an element.
+// Draws everything that the page knows about one event. Takes data and an element.
 
 import {copyButton, element} from "./dom.js";
 import {gaps, longest, times} from "../state/stages.js";

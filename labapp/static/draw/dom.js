@@ -1,6 +1,6 @@
-// Making elements. Text is always set as text: what comes from a topic never becomes markup.
+// Makes elements. Text is always set as text, so the content of a topic never becomes markup (XSS).
 
-// element("p", {class: "soft", hidden: true}, "text", child, …); null children are left out
+// element("p", {class: "soft", hidden: true}, "text", child, …). Children that are null, undefined or false are left out.
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {

@@ -9,13 +9,13 @@ export class Experiments {
   busy = false;
   #log; #ask; #proof = null;
 
-  // ask(action, name) has the lab do it
+  // ask(action, name) tells the lab to do it and resolves when it is done.
   constructor(log, ask) {
     this.#log = log;
     this.#ask = ask;
   }
 
-  // Resolves when the lab has done it.
+  // Resolves when the lab has done it, or has failed: this never throws.
   async run(action, name) {
     this.busy = true;
     const outcome = element("span", {}, " …");
@@ -33,7 +33,7 @@ export class Experiments {
     this.busy = false;
   }
 
-  // Until the next experiment the newest line tells the proof as it is.
+  // Updates the proof in the newest line, until the next experiment starts.
   proof(line) {
     if (this.#proof) setText(this.#proof, line);
   }

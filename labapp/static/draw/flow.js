@@ -1,4 +1,4 @@
-// Draws what runs, in the direction of an event: producer, topic on its brokers, consumers. Takes data and an element.
+// Draws the processes in the order in which an event passes them: producer, brokers, consumers. Takes data and an element.
 
 import {element, setText} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
@@ -11,7 +11,7 @@ export class Flow {
   #boxes = new Map();
   #columns;
 
-  // experiment(action, name) is called by the buttons
+  // The buttons call experiment(action, name).
   constructor(target, experiment) {
     this.#experiment = experiment;
     const labels = ["Producer", "Kafka", "Consumers"];

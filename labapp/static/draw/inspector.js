@@ -1,4 +1,4 @@
-// Draws the records of one partition, or the dead letters, below the cluster. What it shows is asked for by functions that are passed in.
+// Draws the records of one partition, or the dead letters, below the cluster. The functions that fetch them are passed in.
 
 import {drawRecords} from "./cluster.js";
 
@@ -8,7 +8,7 @@ const DEAD_LETTERS = 50;
 export class Inspector {
   #target; #ask; #shown = null;
 
-  // ask: {records(topic, partition, limit), deadLetters(limit)}, both resolve to {records}
+  // ask: {records(topic, partition, limit), deadLetters(limit)}. Both resolve to {records}.
   constructor(target, ask) {
     this.#target = target;
     this.#ask = ask;

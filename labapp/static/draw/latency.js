@@ -73,7 +73,7 @@ export class Chart {
     ctx.strokeStyle = ctx.fillStyle = colour;
     ctx.lineWidth = devicePixelRatio;
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    const ends = [-Infinity, -Infinity, -Infinity]; // where the text of each line ends
+    const ends = [-Infinity, -Infinity, -Infinity]; // x at which the text on each of the three lines ends
     for (const {atUs, text} of this.#incidents) {
       const x = plot.valToPos(atUs / 1e6, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -86,7 +86,7 @@ export class Chart {
       const fits = x + width < bbox.left + bbox.width;
       const left = fits ? x + 4 * devicePixelRatio : x - width + 4 * devicePixelRatio;
       const line = ends.findIndex((end) => end <= left);
-      if (line < 0) continue; // the list of incidents has them all
+      if (line < 0) continue; // no room; the list of incidents below the chart has all of them
       ctx.fillText(text, left, bbox.top + (11 + line * 13) * devicePixelRatio);
       ends[line] = left + width;
     }

@@ -1,23 +1,23 @@
-// Draws the way of an event as a bar, one segment a gap. Takes data and an element.
+// Draws where an event's time went: a bar with one segment for each gap. Takes data and an element.
 
 import {element} from "./dom.js";
 import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
 import {duration} from "../state/time.js";
 
-// A scale turns microseconds since the first stage into a share of the bar's width, from 0 to 1.
+// A scale turns microseconds since the first stage into a share of the bar's width: 0 to 1, or more for what does not fit.
 export const linear = (maxUs) => (us) => us / maxUs;
 export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
 
 const NICE = [1, 2, 5];
 
-// The next of 1, 2, 5, 10, 20, … ms
+// The smallest of 1, 2, 5, 10, 20, … ms that is not less than `us`
 export function niceMaxUs(us) {
   for (let unit = 1000; ; unit *= 10) {
     for (const factor of NICE) if (us <= unit * factor) return unit * factor;
   }
 }
 
-// `look`: {state, scale, labels (write letters and times), waiting (words)}
+// `look`: {state, scale, labels: whether to write letters and times, waiting: the words for an open end}
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
@@ -50,7 +50,7 @@ function stretch(part, from, width) {
   part.style.width = `${(width * 100).toFixed(3)}%`;
 }
 
-// One sentence or two: the whole, the longest, what is below 0.
+// Says the bar in words: the total, the longest gap, and each gap below 0. Returns texts and elements.
 export function inWords(event, order, state) {
   const found = gaps(event, order);
   if (state === "failed") return ["Not acknowledged. ", element("b", {}, event.failed)];
@@ -77,7 +77,7 @@ export function drawLegend(target, order) {
   element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
 }
 
-// The newest event, large; or what will be here.
+// Draws the newest event, large. Without an event it draws an example.
 export function drawNewest(target, event, order, state) {
   if (!event) {
     const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});

@@ -7,7 +7,7 @@ const BUCKET_US = 5e6;
 const WINDOW = 500; // the newest recorded events
 export const P99_COUNT_MIN = 100; // with fewer events, p99 would only repeat the largest
 
-// Of the newest recorded events: for each gap and for the whole {letter, start, end, count, p50, p95, p99, max, below0}
+// Figures of the newest recorded events: {count, gaps: [figures], whole: figures}. Figures: {letter, start, end, count, p50, p95, p99, max, below0}
 export function figures(events, order) {
   const rows = [];
   for (let index = events.length - 1; index >= 0 && rows.length < WINDOW; index--) if (events[index].recorded) rows.push(times(events[index], order));
@@ -19,7 +19,7 @@ export function figures(events, order) {
   return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), whole: row(order[0], order.at(-1), {letter: ""})};
 }
 
-// Over time: {x: [seconds], y: [[ms or null, …], …]}, a list for each gap
+// A percentile of each gap over time: {x: [seconds since the epoch], y: [[ms or null, …], …]}. `y` has one list for each gap.
 export function overTime(events, order, percent, nowUs) {
   const names = gapNames(order);
   const end = Math.ceil(nowUs / BUCKET_US);

@@ -1,6 +1,6 @@
 // Which steps of the guide are done. Pure.
 
-// Adds to `steps` (a Set) what is done now.
+// Adds the steps that are done now to `steps`, a Set.
 export function notice(steps, {producer, consumers, group, counts}) {
   const ours = consumers.filter((worker) => worker.seen && worker.group === group);
   const offline = ours.length > 0 && ours.every((worker) => worker.state === "offline");
