@@ -1,13 +1,15 @@
 """Topics read and written by plain aiokafka, as any other program would."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import OffsetOutOfRangeError
 
 Written = tuple[bytes | None, bytes | None]  # key, value
 
@@ -71,16 +73,16 @@ async def _committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
 
 
 def make(bootstrap: str, topic: str, partitions: int, config: dict[str, str] | None = None) -> None:
-    asyncio.run(_make(bootstrap, topic, partitions, config or {}))
+    asyncio.run(_create(bootstrap, NewTopic(topic, partitions, 2, topic_configs=config)))
 
 
-async def _make(bootstrap: str, topic: str, partitions: int, config: dict[str, str]) -> None:
+async def _create(bootstrap: str, topic: NewTopic) -> None:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:
-        response = await client.create_topics([NewTopic(topic, partitions, 2, topic_configs=config)])
+        response = await client.create_topics([topic])
         assert not any(code for _, code, *_ in response.topic_errors), response
-        while (await client.describe_topics([topic]))[0]["error_code"]:
+        while (await client.describe_topics([topic.name]))[0]["error_code"]:
             await asyncio.sleep(0.05)
     finally:
         await client.close()
@@ -120,5 +122,113 @@ async def _configure(bootstrap: str, topic: str, config: dict[str, str]) -> None
     await client.start()
     try:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+    finally:
+        await client.close()
+
+
+def make_on(bootstrap: str, topic: str, brokers: list[int], config: dict[str, str]) -> None:
+    """Makes a topic with one copy of each partition: partition n on the broker with the id `brokers[n]`."""
+    assignments = {partition: [broker] for partition, broker in enumerate(brokers)}
+    asyncio.run(_create(bootstrap, NewTopic(topic, -1, -1, assignments, config)))
+
+
+def remove(bootstrap: str, topic: str) -> None:
+    """Deletes a topic. Returns once no broker lists it."""
+    asyncio.run(_remove(bootstrap, topic))
+
+
+async def _remove(bootstrap: str, topic: str) -> None:
+    for server in bootstrap.split(","):
+        client = AIOKafkaAdminClient(bootstrap_servers=server)
+        await client.start()
+        try:
+            if topic in await client.list_topics():
+                await client.delete_topics([topic])
+            while topic in await client.list_topics():
+                await asyncio.sleep(0.05)
+        finally:
+            await client.close()
+
+
+def delete_records(bootstrap: str, topic: str, partition: int, before: int) -> None:
+    """Deletes the records below the offset `before`; the offsets of what follows stay."""
+    asyncio.run(_delete_records(bootstrap, TopicPartition(topic, partition), before))
+
+
+async def _delete_records(bootstrap: str, tp: TopicPartition, before: int) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        while True:
+            try:
+                await client.delete_records({tp: RecordsToDelete(before)})
+                return
+            except OffsetOutOfRangeError:  # written, but not yet on all replicas
+                await asyncio.sleep(0.05)
+    finally:
+        await client.close()
+
+
+def write_transaction(bootstrap: str, topic: str, partition: int, records: Iterable[Written], commit: bool) -> None:
+    """Writes records in one transaction, which leaves a marker behind them, and commits or aborts it."""
+    asyncio.run(_write_transaction(bootstrap, topic, partition, list(records), commit))
+
+
+async def _write_transaction(bootstrap: str, topic: str, partition: int, records: list[Written], commit: bool) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"of-{topic}") as producer:
+        await producer.begin_transaction()
+        for key, value in records:
+            await producer.send_and_wait(topic, value, key=key, partition=partition)
+        if commit:
+            await producer.commit_transaction()
+        else:
+            await producer.abort_transaction()
+
+
+def coordinator(bootstrap: str, group: str) -> int:
+    """The id of the broker that coordinates the group."""
+    return asyncio.run(_coordinator(bootstrap, group))
+
+
+async def _coordinator(bootstrap: str, group: str) -> int:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        return await client.find_coordinator(group)
+    finally:
+        await client.close()
+
+
+def written_one_by_one(bootstrap: str, topic: str, partition: int) -> Iterator[int]:
+    """Writes {"id": 0}, {"id": 1}, ... and yields each number once its record is acknowledged, for as long as the caller goes on."""
+    loop = asyncio.new_event_loop()
+
+    async def start() -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, metadata_max_age_ms=1000)
+        await producer.start()
+        return producer
+
+    producer = loop.run_until_complete(start())
+    try:
+        for number in itertools.count():
+            key, value = b"%d-%d" % (partition, number), b'{"id":%d}' % number
+            loop.run_until_complete(producer.send_and_wait(topic, value, key=key, partition=partition))
+            yield number
+    finally:
+        loop.run_until_complete(producer.stop())
+        loop.close()
+
+
+def copies(bootstrap: str, topic: str) -> set[int]:
+    """How many copies the partitions have: one number, where all have as many."""
+    return asyncio.run(_copies(bootstrap, topic))
+
+
+async def _copies(bootstrap: str, topic: str) -> set[int]:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        [described] = await client.describe_topics([topic])
+        return {len(partition["replicas"]) for partition in described["partitions"]}
     finally:
         await client.close()

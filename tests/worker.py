@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -135,6 +136,11 @@ class Worker:
             if page["next"] is None:
                 return rows
             cursor = f"&before={page['next']}"
+
+    def metric(self, sample: str) -> float | None:
+        """The value of a sample of `/metrics`, by its name and labels as the text has them; None where it is missing."""
+        found = re.search(f"^{re.escape(sample)} (.+)$", self.get("/metrics").body.decode(), re.MULTILINE)
+        return float(found[1]) if found else None
 
     def kill(self) -> None:
         self.process.kill()

@@ -1,7 +1,7 @@
 """What batches of records change in the rows of their partition.
 
-A key that is seen again changes only its row's deliveries. The newest rows are kept, by offset. The result does not depend on how
-records are cut into batches, except as `_replay` says.
+A record that is delivered again changes only its row's deliveries. The newest rows are kept, by offset. The result does not depend on
+how records are cut into batches, except as `_replay` says.
 """
 
 import logging
@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 
 from labapp import settings
 from labapp.consume.dead_letters import DeadLetter
-from labapp.event.row import Fresh, Record, Unusable, delivered_again, offset_of, row_of
+from labapp.event.record import Unusable
+from labapp.event.row import (
+    ROW_BYTES_MAX,
+    Fresh,
+    Record,
+    delivered_again,
+    is_delivered_again,
+    offset_of,
+    own_key,
+    row_of,
+    with_own_key,
+)
 from labapp.event.rows import Rows, newest_offset
 from labapp.observe import logs
 
@@ -32,32 +43,42 @@ class Changes:
     fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     reorder: bool = False
+    # How many of the fresh events have a key of their own, since their record's key was in use.
+    key_reused: int = 0
+
+    def forget(self, key: str) -> None:
+        """Leaves out the change of a row that can't be written."""
+        self.rows.pop(key, None)
+        self.fresh = [fresh for fresh in self.fresh if fresh[0] != key]
 
 
-def changes_of(batches: Batches, rows: Rows) -> Changes:
+def changes_of(batches: Batches, rows: Rows, row_bytes_max: int = ROW_BYTES_MAX) -> Changes:
     changes = Changes()
     if rows and batches[0][0][0].offset <= newest_offset(rows):
-        _replay(batches, rows, changes)
+        _replay(batches, rows, changes, row_bytes_max)
     else:
-        _append(batches, rows, changes)
+        _append(batches, rows, changes, row_bytes_max)
     return changes
 
 
-def _append(batches: Batches, rows: Rows, changes: Changes) -> None:
+def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) -> None:
     """Records behind all rows: each new row goes to the end, and the oldest row expires if there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
     changed, added = changes.rows, deque[tuple[str, bytes]]()
     oldest = _oldest_first(rows, added)
-    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
+    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters, row_bytes_max):
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
-            changed[key] = delivered_again(known)
-            continue
+            if is_delivered_again(record, known):
+                changed[key] = delivered_again(known)
+                continue
+            key, row = own_key(record), with_own_key(record, key, row)
+            changes.key_reused += 1
         if key in changed:  # it expired within this batch, and its new row goes to the end
             del changed[key]
             changes.reorder = True
         changed[key] = row
         added.append((key, row))
-        changes.fresh.append((key, record.value or b"", consumed_us))
+        changes.fresh.append((key, record, consumed_us))
         count += 1
         size_bytes += len(row)
         while count > settings.ROWS_KEPT or size_bytes > settings.ROWS_KEPT_BYTES:
@@ -73,18 +94,25 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple
         yield added.popleft()
 
 
-def _replay(batches: Batches, rows: Rows, changes: Changes) -> None:
+def _replay(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) -> None:
     """Records before the newest row, as after a rewind of the group: what is older than the oldest kept row stays expired.
 
     Here the cut may matter: a key that is read again and expires in the same call counts as one more delivery of what expires.
     """
     fresh: dict[str, Fresh] = {}
-    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters):
-        if (known := changes.rows.get(key) or rows.get(key)) is not None:
+    reused = set()
+    for record, consumed_us, key, row in _decoded(batches, changes.dead_letters, row_bytes_max):
+        if (known := changes.rows.get(key) or rows.get(key)) is not None and not is_delivered_again(record, known):
+            key, row, known = own_key(record), with_own_key(record, key, row), None
+            reused.add(key)
+        # The record's key was in use when it was read first, and may be free by now.
+        if known is None and (earlier := changes.rows.get(own_key(record)) or rows.get(own_key(record))) is not None:
+            key, known = own_key(record), earlier
+        if known is not None:
             changes.rows[key] = delivered_again(known)
         else:
             changes.rows[key] = row
-            fresh[key] = (key, record.value or b"", consumed_us)
+            fresh[key] = (key, record, consumed_us)
     if fresh:
         for key in _expired({key: row for key, row in {**rows, **changes.rows}.items() if row is not None}):
             if fresh.pop(key, None) is not None:
@@ -92,6 +120,7 @@ def _replay(batches: Batches, rows: Rows, changes: Changes) -> None:
             else:
                 changes.rows[key] = None
     changes.fresh = list(fresh.values())
+    changes.key_reused = len(reused & fresh.keys())
     changes.reorder = bool(fresh)
 
 
@@ -107,12 +136,12 @@ def _expired(rows: dict[str, bytes]) -> Iterator[str]:
         size_bytes -= len(row)
 
 
-def _decoded(batches: Batches, dead_letters: list[DeadLetter]) -> Iterator[tuple[Record, int, str, bytes]]:
+def _decoded(batches: Batches, dead_letters: list[DeadLetter], row_bytes_max: int) -> Iterator[tuple[Record, int, str, bytes]]:
     """Record, consumed_us, key and row of each record that can be recorded. The others become dead letters."""
     for batch, consumed_us in batches:
         for record in batch:
             try:
-                key, row = row_of(record, consumed_us)
+                key, row = row_of(record, consumed_us, row_bytes_max)
             except Unusable as exc:
                 dead_letters.append((record, str(exc)))
             except Exception as exc:  # a defect of ours must not hold up the partition

@@ -14,21 +14,29 @@ from labapp.event.row import Fresh
 from labapp.event.stages import local_time
 
 HANDED_OUT_MAX = 10_000
+HANDED_OUT_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Feed:
     def __init__(self) -> None:
-        self._waiting: deque[Fresh] = deque(maxlen=HANDED_OUT_MAX)  # oldest first; when it is full, the oldest make room
+        self._waiting: deque[tuple[bytes, int]] = deque()  # values and their consumed_us, oldest first
+        self._waiting_bytes = 0
         self._news = asyncio.Event()
 
     def add(self, fresh: Iterable[Fresh]) -> None:
-        self._waiting.extend(fresh)
+        """New events. If there are too many for `hand_out`, the oldest make room."""
+        for _, record, consumed_us in fresh:
+            value = record.value or b""
+            self._waiting.append((value, consumed_us))
+            self._waiting_bytes += len(value)
+        while len(self._waiting) > HANDED_OUT_MAX or self._waiting_bytes > HANDED_OUT_BYTES_MAX:
+            value, _ = self._waiting.popleft()
+            self._waiting_bytes -= len(value)
 
     def hand_out(self) -> list[orjson.Fragment]:
         """The events since the last call, oldest first, in the format of the workshop's consumer: the value's fields and `consumed`."""
-        events = [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for _, value, consumed_us in self._waiting]
-        self._waiting.clear()
-        return events
+        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
+        return [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for value, consumed_us in waiting]
 
     def tell(self) -> None:
         """Wakes whoever waits: the table has other rows than before."""

@@ -1,4 +1,4 @@
-"""Offsets by partition as text, `partition:offset,...`: the cursor of a page of rows, and part of the id of a streamed row."""
+"""Reads and writes offsets by partition as text (`partition:offset,...`), for the cursors of pages and the ids of streamed rows."""
 
 import re
 

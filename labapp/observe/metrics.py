@@ -44,19 +44,22 @@ class Counts:
 
     def __init__(self) -> None:
         self.posts = {"acknowledged": 0, "refused": 0, "timed_out": 0, "failed": 0}
-        self.records = {"recorded": 0, "delivered_again": 0, "dead_lettered": 0}
+        self.records = {"recorded": 0, "key_reused": 0, "delivered_again": 0, "dead_lettered": 0}
         self.requests_under_way = 0
         self.gaps = [_Gap(start, end) for start, end in (*pairwise(STAGES), (STAGES[0], STAGES[-1]))]
 
-    def count_recorded(self, count: int, rows: Mapping[str, bytes | None], fresh: Sequence[Fresh], dead: int) -> None:
-        """`count` records were recorded together: they changed `rows`, `fresh` are the new events, `dead` went to the dead-letter topic."""
-        self.records["recorded"] += len(fresh)
+    def count_recorded(self, count: int, rows: Mapping[str, bytes | None], fresh: Sequence[Fresh], dead: int, key_reused: int = 0) -> None:
+        """`count` records were recorded together: they changed `rows`, `fresh` are the new events, `dead` went to the dead-letter topic.
+
+        `key_reused` of the new events have a key of their own, since their record's key was in use.
+        """
+        self.records["recorded"] += len(fresh) - key_reused
+        self.records["key_reused"] += key_reused
         self.records["dead_lettered"] += dead
         self.records["delivered_again"] += count - len(fresh) - dead
         step = -(-len(fresh) // GAPS_A_WRITE) or 1
         for first in range(0, len(fresh), step):
-            key, *_ = fresh[first]
-            if (row := rows[key]) is not None:  # else it expired together with the events that it came with
+            if (row := rows[fresh[first][0]]) is not None:  # else it expired together with the events that it came with
                 self._count_gaps(row, min(step, len(fresh) - first))
 
     def _count_gaps(self, row: bytes, times: int) -> None:
@@ -82,7 +85,7 @@ class Partition:
 
 def families(counts: Counts, partitions: Iterable[Partition], rebalances: int) -> Iterator[Metric]:
     yield _counter("labapp_posts", "Events posted, by how that was answered: timed_out is 503 without an acknowledgement.", counts.posts)
-    yield _counter("labapp_records", "Records consumed, by what became of them.", counts.records)
+    yield _counter("labapp_records", "Records consumed, by what became of them. key_reused: its key was in use.", counts.records)
     gaps = HistogramMetricFamily(
         "labapp_stage_gap_seconds",
         f"Time between two stages of new events. {GAPS_A_WRITE} events of a write are looked at, and each counts for its neighbours.",

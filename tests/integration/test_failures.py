@@ -32,11 +32,12 @@ def test_a_topic_and_a_changelog_with_other_partition_counts(kafka: Kafka, names
     assert said.startswith(f"The topic {names['KAFKA_TOPIC']} has 3 partitions and the table's changelog {changelog} has 2, ")
 
 
-def test_a_changelog_that_would_lose_rows(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
-    """A topic that deletes by age is no changelog."""
-    topics.make(kafka.bootstrap, f"{names['CONSUMER_GROUP']}-events-changelog", 2, {"cleanup.policy": "delete"})
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+def test_a_changelog_that_would_lose_rows(kafka: Kafka, names: dict[str, str], start_worker: StartWorker, policy: str) -> None:
+    """A topic that deletes by age is no changelog, also where it compacts too."""
+    topics.make(kafka.bootstrap, f"{names['CONSUMER_GROUP']}-events-changelog", 2, {"cleanup.policy": policy})
 
-    assert "has cleanup.policy=delete, but it needs compact" in refused(start_worker())
+    assert f"has cleanup.policy={policy}, but it needs compact" in refused(start_worker())
 
 
 def test_an_existing_topic_is_used_as_it_is(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
@@ -60,6 +61,21 @@ def test_no_broker(start_worker: StartWorker, role: str) -> None:
     said = refused(start_worker(ROLE=role, KAFKA_BOOTSTRAP_SERVERS=nobody, START_TIMEOUT_SECONDS=1))
 
     assert said == f"No Kafka broker answers at {nobody}: start one, or set KAFKA_BOOTSTRAP_SERVERS to where one is."
+
+
+@pytest.mark.usefixtures("all_brokers_up")
+def test_a_first_start_with_a_broker_down(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """Topics made now would have one copy for good: the start waits for the other broker, and then says what to do."""
+    processes.stop(kafka.lab, "broker-2")
+
+    said = refused(start_worker(START_TIMEOUT_SECONDS=2))
+    assert "KAFKA_REPLICATION=1" in said
+    assert names["KAFKA_TOPIC"] in said
+
+    waiting = start_worker()
+    processes.start(kafka.lab, "broker-2", lambda text: None)
+    waiting.ready()
+    assert topics.copies(kafka.bootstrap, names["KAFKA_TOPIC"]) == {2}
 
 
 def test_a_port_in_use(start_worker: StartWorker) -> None:
@@ -166,21 +182,6 @@ def test_a_stop_without_kafka(kafka: Kafka, start_worker: StartWorker) -> None:
     worker.stop()
 
     assert time.monotonic() - began < 5 * PATIENCE
-
-
-def test_stalled_is_not_ready(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
-    """Events wait and none is recorded: readiness says which partition, and is ready again when it moves."""
-    worker = start_worker(RECORD_TIMEOUT_SECONDS=120).ready()
-    changelog = f"{names['CONSUMER_GROUP']}-events-changelog"
-    topics.configure(kafka.bootstrap, changelog, {"cleanup.policy": "compact", "max.message.bytes": "10"})  # takes nothing any more
-    partition = worker.post({"id": 1}, key="held").json["partition"]
-
-    reasons = wait_for(lambda: worker.get("/health/ready").json["reasons"], "stalled", 30)
-    assert reasons == [f"Partition {partition} is stalled: 1 events wait, and none has been recorded for 10 s."]
-
-    topics.configure(kafka.bootstrap, changelog, {"cleanup.policy": "compact"})
-    wait_for(lambda: worker.get("/health/ready").status == 200, "ready again")
-    assert [row["key"] for row in worker.rows()] == ["held"]
 
 
 BROKEN_VIEW = """

@@ -16,9 +16,11 @@ from labapp.event.row import offset_of
 from labapp.event.rows import Rows
 from tests.unit.records import Record
 
+OURS = (("received_us", b"1764000000874012"),)
 
-def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1}') -> list[Record]:
-    return [Record(value, key.format(offset).encode(), offset=offset) for offset in offsets]
+
+def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1}', headers: Any = ()) -> list[Record]:
+    return [Record(value, key.format(offset).encode(), headers, offset=offset) for offset in offsets]
 
 
 def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
@@ -27,7 +29,7 @@ def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
     rows.apply(found.rows.items())
     if found.reorder:
         rows.sort(by=offset_of)
-    return [value for _, value, _ in found.fresh], found.dead_letters
+    return [record.value for _, record, _ in found.fresh], found.dead_letters
 
 
 def offsets(rows: Rows) -> list[int]:
@@ -39,14 +41,63 @@ def _few_rows_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ROWS_KEPT", 10)
 
 
-def test_a_key_seen_again_changes_only_its_deliveries() -> None:
-    """In one batch, and over batches."""
+def test_a_request_sent_again_changes_only_its_deliveries() -> None:
+    """In one batch, and over batches. When it was produced is not looked at, nor are white space and the order of fields."""
     rows = Rows()
-    take(rows, [*records(0), *records(1, key="key-0", value=b'{"id": 2}')])
-    fresh, _ = take(rows, records(2, key="key-0"))
+    first, again = (b'{"id":12345678901234567890123,"a":1,"produced":"06:15:43:%d"}' % ms for ms in (875, 990))
+    other_text = b'{"a": 1, "produced": "06:15:44:001", "id": 12345678901234567890123}'
+    take(rows, [*records(0, value=first, headers=OURS), *records(1, key="key-0", value=again, headers=OURS)])
+    fresh, _ = take(rows, records(2, key="key-0", value=other_text, headers=OURS))
 
     row = json.loads(rows["key-0"])
-    assert (row["offset"], row["value"], row["deliveries"]) == (0, {"id": 1}, 3)
+    assert (row["offset"], row["deliveries"], row["value"]["produced"]) == (0, 3, "06:15:43:875")
+    assert fresh == []
+    assert len(rows) == 1
+
+
+def test_a_record_read_again_changes_only_its_deliveries() -> None:
+    """Of other programs' records too, whatever keys they have."""
+    rows = Rows()
+    batch = [*records(0, key="same"), *records(1, key="same"), *records(2, key="same")]
+    take(rows, batch)
+    fresh, _ = take(rows, batch[1:])
+
+    assert {key: json.loads(row)["deliveries"] for key, row in rows.items()} == {"same": 1, "first-topic-1-1": 2, "first-topic-1-2": 2}
+    assert fresh == []
+
+
+OTHER_EVENTS = {
+    "another value": records(1, key="key-0", value=b'{"id":2,"produced":"06:15:43:875"}', headers=OURS),
+    "a number that differs beyond 64 bits": records(1, key="key-0", value=b'{"id":12345678901234567890124}', headers=OURS),
+    "another program's, with the same value": records(1, key="key-0", value=b'{"id":12345678901234567890123}'),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_EVENTS.values(), ids=OTHER_EVENTS)
+def test_another_event_under_a_key_in_use_has_a_row_of_its_own(other: list[Record]) -> None:
+    """Its key is where the record is, and the row has the record's own key as well. It is a new event."""
+    rows = Rows()
+    take(rows, records(0, value=b'{"id":12345678901234567890123}', headers=OURS))
+    before = rows["key-0"]
+    fresh, _ = take(rows, other)
+
+    row = json.loads(rows["first-topic-1-1"])
+    assert list(row)[:2] == ["key", "record_key"]
+    assert (row["key"], row["record_key"], row["offset"], row["deliveries"]) == ("first-topic-1-1", "key-0", 1, 1)
+    assert row["value"] == json.loads(other[0].value)
+    assert rows["key-0"] == before
+    assert fresh == [other[0].value]
+
+
+def test_an_event_whose_key_was_in_use_is_found_again_when_the_key_is_free() -> None:
+    """After the key's row has expired, a rewind reads the record again: it is its row's."""
+    rows = Rows()
+    take(rows, [*records(0, key="same"), *records(1, key="same")])
+    take(rows, records(*range(2, 11)))
+    assert "same" not in rows
+    fresh, _ = take(rows, records(1, key="same"))
+
+    assert json.loads(rows["first-topic-1-1"])["deliveries"] == 2
     assert fresh == []
 
 
@@ -129,7 +180,7 @@ def test_what_cannot_be_recorded_is_a_dead_letter_and_the_rest_is_recorded() -> 
 def test_a_defect_of_ours_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """It must not hold up the partition."""
 
-    def defect(record: Record, consumed_us: int) -> tuple[str, bytes]:
+    def defect(record: Record, consumed_us: int, bytes_max: int) -> tuple[str, bytes]:
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(changes, "row_of", defect)

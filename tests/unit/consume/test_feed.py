@@ -4,13 +4,14 @@ import asyncio
 
 import orjson
 
-from labapp.consume.feed import HANDED_OUT_MAX, Feed
+from labapp.consume.feed import HANDED_OUT_BYTES_MAX, HANDED_OUT_MAX, Feed
+from tests.unit.records import Record
 
 
 def test_each_event_is_handed_out_once() -> None:
     """What was recorded since the last call comes, oldest first, with the time when it was consumed; then no more."""
     feed = Feed()
-    feed.add([("a", b'{"id": 1}', 1_764_000_000_123_000), ("b", b"{}", 1_764_000_000_124_000)])
+    feed.add([("a", Record(b'{"id": 1}'), 1_764_000_000_123_000), ("b", Record(b"{}"), 1_764_000_000_124_000)])
     first = orjson.loads(orjson.dumps(feed.hand_out()))
 
     assert [event.get("id") for event in first] == [1, None]
@@ -21,10 +22,21 @@ def test_each_event_is_handed_out_once() -> None:
 def test_the_oldest_make_room() -> None:
     """However long nobody asks, no more than the newest wait."""
     feed = Feed()
-    feed.add((str(number), b'{"id": %d}' % number, 0) for number in range(HANDED_OUT_MAX + 1))
+    feed.add((str(number), Record(b'{"id": %d}' % number), 0) for number in range(HANDED_OUT_MAX + 1))
     events = orjson.loads(orjson.dumps(feed.hand_out()))
 
     assert (len(events), events[0]["id"]) == (HANDED_OUT_MAX, 1)
+
+
+def test_what_waits_has_a_bound_in_bytes() -> None:
+    """Large events make room sooner."""
+    feed = Feed()
+    large = b'{"text":"%s"}' % (b"x" * (HANDED_OUT_BYTES_MAX // 4))
+    for number in range(9):
+        feed.add([(str(number), Record(large), 0)])
+
+    assert len(feed.hand_out()) == 3
+    assert feed.hand_out() == []
 
 
 def test_news_wake_all_who_wait() -> None:

@@ -1,3 +1,5 @@
+"""The summary of where the time went, and percentiles."""
+
 import orjson
 import pytest
 

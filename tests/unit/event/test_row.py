@@ -62,7 +62,7 @@ def test_what_is_no_json_object_is_not_recorded(value: bytes | None) -> None:
 
 def test_a_row_that_the_changelog_would_not_take_is_not_recorded() -> None:
     """It would be retried for ever."""
-    with pytest.raises(Unusable, match="more than"):
+    with pytest.raises(Unusable, match=r"^The row would have \d+ bytes, and the changelog takes 1000000$"):
         row_of(Record(b'{"text":"%s"}' % (b"x" * 1_000_000)), ARRIVAL_US)
 
 

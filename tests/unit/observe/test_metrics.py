@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_again_and_dead_are_not_new() -> None:
     """They have their own count, and no gap."""
     rows = Rows()
     rows.apply(changes_of([([record(0, ARRIVAL_US)], ARRIVAL_US)], rows).rows.items())
-    batch = [Record(key=b"key-0", offset=1), Record(value=b"soon", offset=2)]
+    batch = [record(0, ARRIVAL_US), Record(value=b"soon", offset=2)]
     changes = changes_of([(batch, ARRIVAL_US)], rows)
     before = scraped()
 
@@ -90,13 +91,23 @@ def test_again_and_dead_are_not_new() -> None:
 def test_new_and_again_at_once_is_new_once() -> None:
     """A key that comes twice in what is recorded together: one event with its gaps, and one delivery more."""
     before = scraped()
-    batch = [record(0, ARRIVAL_US + 300), Record(key=b"key-0", offset=1)]
+    batch = [record(0, ARRIVAL_US + 300), replace(record(0, ARRIVAL_US + 300), offset=1)]
     changes = changes_of([(batch, ARRIVAL_US + 5000)], Rows())
 
     metrics.COUNTS.count_recorded(2, changes.rows, changes.fresh, dead=0)
 
     assert changed(before, "labapp_records_total") == {("recorded",): 1, ("delivered_again",): 1}
     assert changed(before, "labapp_stage_gap_seconds_count")["produced", "received"] == 1
+
+
+def test_a_key_in_use_is_counted() -> None:
+    """It is a new event all the same."""
+    before = scraped()
+    changes = changes_of([([Record(offset=0), Record(offset=1), Record(offset=2)], ARRIVAL_US)], Rows())
+
+    metrics.COUNTS.count_recorded(3, changes.rows, changes.fresh, 0, changes.key_reused)
+
+    assert changed(before, "labapp_records_total") == {("recorded",): 1, ("key_reused",): 2}
 
 
 def test_a_gap_below_0_does_not_make_a_sum_smaller() -> None:
