@@ -1,8 +1,12 @@
-"""The topics that this app needs in Kafka: how it makes them, and what it checks of those that exist."""
+"""Declares the topics that this app needs in Kafka: how it makes them, and what it checks of those that exist."""
+
+from dataclasses import dataclass
 
 from labapp import settings
+from labapp.event.row import ROW_BYTES_MAX
 from labapp.kafka import admin
 from labapp.kafka.admin import Topic, Unsuitable
+from labapp.kafka.send import BATCH_OVERHEAD_BYTES, MESSAGE_OVERHEAD_BYTES
 
 TABLE = "events"
 CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
@@ -28,6 +32,22 @@ TOPICS = [
 ]
 
 
+@dataclass
+class Limits:
+    """How large messages may be, as the topics' `max.message.bytes` say at the start; until then Kafka's default."""
+
+    changelog_bytes_max: int = 1_048_588
+    dead_letter_bytes_max: int = 1_048_588
+
+    @property
+    def row_bytes_max(self) -> int:
+        """The most bytes of a row and its key."""
+        return min(ROW_BYTES_MAX, self.changelog_bytes_max - BATCH_OVERHEAD_BYTES - MESSAGE_OVERHEAD_BYTES)
+
+
+LIMITS = Limits()
+
+
 async def declare() -> dict[str, int]:
     """Makes missing topics, checks those that exist, and returns each topic's number of partitions.
 
@@ -37,6 +57,9 @@ async def declare() -> dict[str, int]:
     if settings.CONSUMES:
         found |= await admin.declare([changelog(found[settings.KAFKA_TOPIC])])
         ensure_as_many(found[settings.KAFKA_TOPIC], found[CHANGELOG])
+        sizes = await admin.message_bytes_max([CHANGELOG, settings.DEAD_LETTER_TOPIC])
+        LIMITS.changelog_bytes_max = sizes.get(CHANGELOG, LIMITS.changelog_bytes_max)
+        LIMITS.dead_letter_bytes_max = sizes.get(settings.DEAD_LETTER_TOPIC, LIMITS.dead_letter_bytes_max)
     return found
 
 

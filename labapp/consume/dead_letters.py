@@ -1,36 +1,43 @@
-"""Dead letters: records that could not be recorded go to the dead-letter topic unchanged, with their origin and the reason, and back."""
+"""Dead letters: sends a record that can't be recorded to the dead-letter topic, with headers that say from where and why, and back."""
 
 import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError
 
 from labapp import settings
 from labapp.event.row import Record
-from labapp.kafka.send import send
+from labapp.kafka.send import BATCH_OVERHEAD_BYTES, Message, send, size_of
 from labapp.observe import logs
 
 log = logging.getLogger(__name__)
 
 DeadLetter = tuple[Record, str]  # the record, and the reason
 
+REASON_MAX = 500  # characters
 # The headers that a dead letter has behind the record's own. All are text.
 ORIGIN = ("topic", "partition", "offset", "time", "reason")
 
 
-async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter]) -> None:
-    """Sends dead letters of one partition, in order, keys and values unchanged. Returns once they are acknowledged. Raises KafkaError."""
+async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter], bytes_max: int) -> None:
+    """Sends dead letters of one partition, in order, keys and values unchanged. Returns once they are acknowledged. Raises KafkaError.
+
+    The dead-letter topic takes messages of `bytes_max`. A larger dead letter is sent without its value, and if need be without its key and
+    its own headers too: that it came, where from and why is always there.
+    """
     if not dead_letters:
         return
     partition = dead_letters[0][0].partition % len(await producer.partitions_for(settings.DEAD_LETTER_TOPIC))
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    messages = []
-    for record, reason in dead_letters:
-        origin = zip(ORIGIN, (record.topic, record.partition, record.offset, now, reason), strict=True)
-        headers = [*record.headers, *((name, str(value).encode()) for name, value in origin)]
-        messages.append((record.key, record.value, headers))
-    await send(producer, TopicPartition(settings.DEAD_LETTER_TOPIC, partition), messages)
+    tp = TopicPartition(settings.DEAD_LETTER_TOPIC, partition)
+    forms = [_forms(record, reason) for record, reason in dead_letters]
+    messages = [next((form for form in of_one if size_of(*form) <= bytes_max - BATCH_OVERHEAD_BYTES), of_one[-1]) for of_one in forms]
+    try:
+        await send(producer, tp, messages, bytes_max)
+    except MessageSizeTooLargeError:  # the topic takes less than it did at the start
+        for of_one in forms:
+            await _send_what_fits(producer, tp, of_one)
     last, reason = dead_letters[-1]
     log.warning(
         "%s dead letters sent to %s, the last of offset %s: %s",
@@ -40,6 +47,28 @@ async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter]) -> No
         reason,
         extra=logs.about(last.headers),
     )
+
+
+def _forms(record: Record, reason: str) -> list[Message]:
+    """A dead letter as it should be, and the smaller forms that it may have."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    names_and_values = zip(ORIGIN, (record.topic, record.partition, record.offset, now, reason[:REASON_MAX]), strict=True)
+    origin = [(name, str(value).encode()) for name, value in names_and_values]
+    own = list(record.headers)
+    return [(record.key, record.value, [*own, *origin]), (record.key, None, [*own, *origin]), (None, None, origin)]
+
+
+async def _send_what_fits(producer: AIOKafkaProducer, tp: TopicPartition, forms: list[Message]) -> None:
+    for form in forms[:-1]:
+        try:
+            await send(producer, tp, [form])
+            return
+        except MessageSizeTooLargeError:
+            pass
+    try:
+        await send(producer, tp, forms[-1:])
+    except MessageSizeTooLargeError:  # the topic takes next to nothing; a worker that stopped here would only stop again
+        log.error("%s takes no dead letter at all, so this one is only logged: %s", tp.topic, forms[-1][2])
 
 
 async def read(consumer: AIOKafkaConsumer, partitions: Iterable[int]) -> list[ConsumerRecord]:

@@ -1,4 +1,4 @@
-"""Declares topics, and checks topics and the group, with admin clients that live for one call."""
+"""Makes and checks whatever topics it is given, and checks the group, with admin clients that live for one call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Set
@@ -90,6 +90,16 @@ async def look_at(client: Admin, topic: Topic) -> int | None:
     return (await _partitions(client, [topic]))[topic.name]
 
 
+async def message_bytes_max(names: list[str]) -> dict[str, int]:
+    """The `max.message.bytes` of each topic whose settings this client may read. Raises Unsuitable."""
+    async with admin_client() as client:
+        try:
+            configs = await _configs(client, names)
+        except Unsuitable:  # it may not read them
+            return {}
+        return {name: int(config["max.message.bytes"]) for name, config in configs.items() if config.get("max.message.bytes")}
+
+
 async def check_group(name: str, protocol: str) -> None:
     """Raises Unsuitable if we may not use the group, or if its members use another assignment protocol, so that we can't join."""
     async with admin_client() as client:
@@ -123,6 +133,23 @@ async def ensure_no_members(client: Admin, group: str) -> None:
         raise Unsuitable(f"The group {group} has {len(members)} members ({state}): stop its workers first")
 
 
+async def _copies(client: Admin, topic: str) -> int:
+    """How many copies new topics get: KAFKA_REPLICATION, but no more than there are brokers.
+
+    A topic keeps its number of copies for good. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for them.
+    """
+    wanted = min(settings.KAFKA_REPLICATION, len(settings.KAFKA_BOOTSTRAP_SERVERS))
+    deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+    while (brokers := len((await client.describe_cluster())["brokers"])) < wanted:
+        if asyncio.get_running_loop().time() > deadline:
+            raise Unsuitable(
+                f"The topic {topic} is missing and can't be made with {wanted} copies, since {brokers} of {wanted} brokers is up: "
+                f"start the others, or set KAFKA_REPLICATION={brokers}"
+            )
+        await asyncio.sleep(0.2)
+    return min(settings.KAFKA_REPLICATION, brokers)
+
+
 async def partitions_of(client: Admin, topic: str) -> list[int]:
     """The numbers of the topic's partitions; empty if there is no such topic."""
     [described] = await client.describe_topics([topic])
@@ -133,8 +160,7 @@ async def _make_missing(client: Admin, topics: list[Topic], validate_only: bool 
     existing = set(await client.list_topics())
     missing = [topic for topic in topics if topic.name not in existing]
     if missing:
-        brokers = len((await client.describe_cluster())["brokers"])
-        copies = min(settings.KAFKA_REPLICATION, brokers)
+        copies = await _copies(client, missing[0].name)
         response = await client.create_topics(
             [NewTopic(t.name, t.partitions, copies, topic_configs=t.config) for t in missing], None, validate_only
         )
@@ -196,5 +222,5 @@ async def _check_configs(client: Admin, topics: list[Topic]) -> None:
     found = await _configs(client, [topic.name for topic in asked])
     for topic in asked:
         for setting, word in topic.needs.items():
-            if word not in (is_now := found[topic.name].get(setting) or ""):
+            if word != (is_now := found[topic.name].get(setting) or ""):
                 raise Unsuitable(f"The topic {topic.name} has {setting}={is_now}, but it needs {word}: change it, or delete the topic")

@@ -1,4 +1,4 @@
-"""How each client of our own connects to Kafka: one set of options for all of them."""
+"""The connection options of our own Kafka clients. Faust's own clients have theirs in app.py, with the same security."""
 
 from typing import Any
 

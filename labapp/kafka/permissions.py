@@ -1,4 +1,4 @@
-"""What Kafka allows this client to do. Brokers say so since Kafka 2.3, in versions of the answers that aiokafka 0.14 does not read."""
+"""Asks brokers what they allow this client to do. aiokafka 0.14 does not read that part of their answers (Kafka 2.3 and newer)."""
 
 from collections.abc import Iterable
 from typing import Any
