@@ -1,5 +1,6 @@
-"""How fast the app is, side by side with other ways to do the same, on local brokers of its own: `make bench`, or some of it by
-`venv/bin/python -m bench recording latency --rounds 5`; `--quick` only shows that all of it works.
+"""Measures how fast the app is, side by side with other ways to do the same, on local brokers of its own.
+
+`make bench` runs all of it, `venv/bin/python -m bench recording latency --rounds 5` some. `--quick` only shows that all of it works.
 
 Each figure is the median of the rounds, with the least and the most. Within a round the candidates take turns, so that what else the
 machine does meets all of them. What counts are the ratios (targets.py): the figures are this machine's.

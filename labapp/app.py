@@ -14,8 +14,9 @@ from labapp.event.record import BODY_BYTES_MAX
 from labapp.kafka import security
 from labapp.kafka.connection import METADATA_MAX_AGE_MS, REQUEST_BYTES_MAX
 from labapp.observe import logs, tracing
-from labapp.patched import aiohttp_server, aiokafka_timeouts
+from labapp.patched import aiohttp_server, aiokafka_group, aiokafka_timeouts, faust_worker
 from labapp.patched.faust_batches import BatchSchema
+from labapp.patched.faust_recovery import RetriedTableManager
 from labapp.patched.faust_table import BatchTable
 from labapp.patched.faust_transport import BatchTransport, OpenProducer
 from labapp.topics import TABLE
@@ -23,6 +24,7 @@ from labapp.web import middleware
 from labapp.worker import Worker
 
 aiokafka_timeouts.give_up_in_time()
+aiokafka_group.remember_heartbeats()
 
 app = faust.App(
     settings.CONSUMER_GROUP,
@@ -51,6 +53,7 @@ app = faust.App(
     Worker=Worker,
     Schema=BatchSchema,
     Table=BatchTable,
+    TableManager=RetriedTableManager,
     logging_config=logs.config(),
     worker_redirect_stdouts=False,
     # Kafka
@@ -90,6 +93,8 @@ source = app.topic(settings.KAFKA_TOPIC, internal=True)
 event_table = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage."))
 
 logs.take_over()
+if logs.JSON:
+    faust_worker.print_no_banner()
 # Until the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we print.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 # At debug level aiokafka.conn logs all that is sent, passwords too.

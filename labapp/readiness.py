@@ -1,69 +1,167 @@
-"""Whether this worker is ready, and if not, why: brokers reachable, partitions assigned, table restored, and not stalled."""
+"""Whether this worker is ready, why not, and when it ends itself because it stays so: the only place that decides it.
+
+A worker makes progress, or is ready and idle, or says here why it is not. If that lasts too long, it ends itself, so that whoever runs it
+starts it again:
+
+- after RECORD_TIMEOUT_SECONDS, if none of its partitions can be written;
+- after STUCK_TIMEOUT_SECONDS without any progress, if it is neither joined, restored nor fed, though a broker answers;
+- after PARTITION_TIMEOUT_SECONDS, if one partition can't be written, while others can: they go on meanwhile;
+- at once, if its topic was deleted and made anew.
+
+While no broker answers, an idle worker waits: a new one could do no more.
+"""
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted, NotReady
+from faust.types import TP
 
 from labapp import settings
-from labapp.app import app, kafka_producer
+from labapp.app import app, event_table, kafka_producer
+from labapp.consume.writer import WRITERS, PartitionWriter
 from labapp.patched.faust_consumer import BatchConsumer
+from labapp.patched.faust_recovery import RetriedTableManager
+from labapp.topics import CHANGELOG
 from labapp.web.answers import Refused
+from labapp.worker import exit_at_once
 
-BROKERS_TIMEOUT_SECONDS = 2
-# A partition is stalled if events wait in it and none has been committed for so long.
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+# While a worker starts, it looks more often, so that it is ready as soon as it is.
+STARTING_LOOK_SECONDS = 0.1
+QUESTION_TIMEOUT_SECONDS = 2
+# A partition is stalled if events wait in it and none has been recorded for so long.
 STALLED_SECONDS = 10
+
+NO_BROKER = "No Kafka broker answers."
+NO_SESSION = "The group's coordinator does not confirm this worker's session, so its partitions may be another worker's."
+RESTORING = "The partitions are being assigned, or the table is being restored."
 
 
 @dataclass(frozen=True)
 class Progress:
     partition: int
     waiting: int  # events
-    standing_seconds: float  # since an offset was committed, or since nothing waited
+    standing_seconds: float  # since an offset was recorded, or since nothing waited
+
+
+class Clock:
+    """Since when something has been as it is now."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[object, float] = (None, time.monotonic())
+
+    def seconds(self, state: object) -> float:
+        """How long `state` has been the same."""
+        if state != self._seen[0]:
+            self._seen = (state, time.monotonic())
+        return time.monotonic() - self._seen[1]
 
 
 class Readiness:
-    def __init__(self) -> None:
-        # Of each partition the offset committed when it last changed or when nothing waited, and that moment (monotonic).
-        self._progress: dict[int, tuple[int, float]] = {}
+    def __init__(self, end: Callable[[str], None]) -> None:
+        """`end` ends the process, with a sentence that says why."""
+        self._end = end
+        self._ends: dict[int, int] = {}  # of each partition owned, the offset behind its last record
+        self._brokers: str | None = "The producer has not connected to Kafka yet."
+        self._recorded: dict[int, Clock] = {}
+        self._stuck = Clock()
+
+    # -- what it knows
 
     def progress(self) -> list[Progress]:
         """The progress of each source partition that this worker owns now."""
-        now, waiting = time.monotonic(), _waiting()
-        for gone in self._progress.keys() - {partition for partition, _, _ in waiting}:
-            del self._progress[gone]  # when it comes back, it has not stood still meanwhile
-        for partition, committed, count in waiting:
-            if not count or partition not in self._progress or self._progress[partition][0] != committed:
-                self._progress[partition] = (committed, now)
-        return [Progress(partition, count, now - self._progress[partition][1]) for partition, _, count in waiting]
+        found = []
+        consumer, owned = _consumer(), _owned()
+        for gone in self._recorded.keys() - set(owned):
+            del self._recorded[gone]  # when it comes back, it has not stood still meanwhile
+        if consumer is None:
+            return []
+        for partition in owned:
+            following = consumer.next_to_record(TP(settings.KAFKA_TOPIC, partition))
+            waiting = max(0, self._ends.get(partition, 0) - following)
+            standing_seconds = self._recorded.setdefault(partition, Clock()).seconds(following if waiting else object())
+            found.append(Progress(partition, waiting, standing_seconds))
+        return found
 
     def stalled(self) -> list[str]:
-        """One sentence for each stalled partition."""
-        return [
-            f"Partition {one.partition} is stalled: {one.waiting} events wait, and none has been recorded for {STALLED_SECONDS} s."
-            for one in self.progress()
-            if one.standing_seconds > STALLED_SECONDS
-        ]
+        """One sentence for each partition that is stalled, or can't be written."""
+        return [sentence for one in self.progress() if (sentence := _why_stalled(one))]
 
-    async def reasons(self) -> list[str]:
-        """Why the worker is not ready, one sentence each. Empty if it is ready."""
-        reasons = []
-        try:
-            async with asyncio.timeout(BROKERS_TIMEOUT_SECONDS):
-                await kafka_producer().client.fetch_all_metadata()
-        except NotReady:
-            reasons.append("The producer has not connected to Kafka yet.")
-        except (KafkaError, TimeoutError, OSError):
-            reasons.append("No Kafka broker answers.")
-        if not restored():
-            reasons.append("The partitions are being assigned, or the table is being restored.")
-        return reasons + self.stalled()
+    def reasons(self) -> list[str]:
+        """Why the worker is not ready, one sentence each. Empty if it is ready. As of the last look, and without asking a broker."""
+        return self._of_the_whole() + self.stalled()
+
+    def _of_the_whole(self) -> list[str]:
+        """The reasons that are not about one partition."""
+        reasons = [self._brokers] if self._brokers else []
+        if not settings.CONSUMES:
+            return reasons
+        consumer = _consumer()
+        if consumer is None or not restored():
+            reasons.append(RESTORING)
+        elif consumer.session_seconds_left() <= 0:
+            reasons.append(NO_SESSION)
+        if made_anew := _made_anew():
+            reasons.append(made_anew)
+        return reasons
+
+    # -- what it does every second
+
+    async def watch(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(STARTING_LOOK_SECONDS if self._brokers or not restored() else LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Asks the brokers, and ends the worker if it has been stuck for too long."""
+        self._brokers = await _no_broker()
+        if not settings.CONSUMES:
+            return
+        if self._brokers is None and restored():
+            self._ends |= await _end_offsets()
+        if why := self._why_end():
+            self._end(why)
+
+    def _why_end(self) -> str | None:
+        """One sentence if this worker is to be ended, None if not."""
+        if made_anew := _made_anew():
+            return made_anew
+        now = time.monotonic()
+        failing = {
+            partition: now - writer.failing_since
+            for partition, writer in WRITERS.items()
+            if writer.failing_since is not None and now - writer.failing_since > settings.RECORD_TIMEOUT_SECONDS
+        }
+        if failing and (self._brokers or failing.keys() >= set(_owned())):
+            return _not_taken(failing, settings.RECORD_TIMEOUT_SECONDS)
+        if any(seconds > settings.PARTITION_TIMEOUT_SECONDS for seconds in failing.values()):
+            return _not_taken(failing, settings.PARTITION_TIMEOUT_SECONDS)
+        if self._brokers:
+            return None
+        for one in self.progress():
+            if one.standing_seconds > settings.STUCK_TIMEOUT_SECONDS and not _is_writing(one.partition):
+                return f"{_why_stalled(one)} This worker ends; nothing is lost."
+        reasons = self._of_the_whole()
+        # A restore that goes on is progress, however long it takes.
+        if self._stuck.seconds((bool(reasons), _marks())) > settings.STUCK_TIMEOUT_SECONDS and reasons:
+            return f"{reasons[0]} That has lasted {settings.STUCK_TIMEOUT_SECONDS:g} s, so this worker ends; nothing is lost."
+        return None
 
 
-READINESS = Readiness()
+def _end(sentence: str) -> None:
+    log.critical(sentence)
+    exit_at_once()
+
+
+READINESS = Readiness(_end)
 
 
 def restored() -> bool:
@@ -81,32 +179,87 @@ def ensure_restored() -> None:
     """Raises Refused unless the worker can answer from its rows."""
     ensure_consumes()
     if not restored():
-        raise Refused(503, "The partitions are being assigned, or the table is being restored.", retry_after_seconds=1)
+        raise Refused(503, RESTORING, retry_after_seconds=1)
 
 
-def _waiting() -> list[tuple[int, int, int]]:
-    """Of each source partition assigned: partition, committed offset (-1: none yet), events that wait."""
-    if not settings.CONSUMES:
-        return []
-    found = []
-    consumer = cast(BatchConsumer, app.consumer)
+def _consumer() -> BatchConsumer | None:
+    """The consumer, once it is started."""
     try:
-        for tp in consumer.assignment():
-            if tp.topic == settings.KAFKA_TOPIC:
-                committed = consumer.committed_offset(tp)
-                waiting = (consumer.highwater(tp) or 0) - (committed or 0)
-                found.append((tp.partition, -1 if committed is None else committed, max(0, waiting)))
+        app.consumer.assignment()
     except ConsumerNotStarted:
-        pass
+        return None
+    return cast(BatchConsumer, app.consumer)
+
+
+def _owned() -> list[int]:
+    """The source partitions assigned to this worker."""
+    consumer = _consumer() if settings.CONSUMES else None
+    return sorted(tp.partition for tp in consumer.assignment() if tp.topic == settings.KAFKA_TOPIC) if consumer else []
+
+
+async def _no_broker() -> str | None:
+    """One sentence if no broker answers."""
+    try:
+        async with asyncio.timeout(QUESTION_TIMEOUT_SECONDS):
+            return None if await kafka_producer().client.force_metadata_update() else NO_BROKER
+    except NotReady:
+        return "The producer has not connected to Kafka yet."
+    except (KafkaError, TimeoutError, OSError):
+        return NO_BROKER
+
+
+async def _end_offsets() -> dict[int, int]:
+    """The offset behind the last record of each partition owned whose leader answers, as a reader of committed records sees it."""
+
+    async def of_one(tp: TP) -> dict[int, int]:
+        try:
+            async with asyncio.timeout(QUESTION_TIMEOUT_SECONDS):
+                return {tp.partition: (await app.consumer.highwaters(tp))[tp]}
+        except (KafkaError, TimeoutError, OSError):
+            return {}
+
+    found: dict[int, int] = {}
+    for one in await asyncio.gather(*(of_one(TP(settings.KAFKA_TOPIC, partition)) for partition in _owned())):
+        found |= one
     return found
 
 
-async def watch() -> None:
-    """Looks at the progress every second, so that it is known since when a partition stands still."""
-    while True:
-        READINESS.progress()
-        await asyncio.sleep(1)
+def _why_stalled(one: Progress) -> str | None:
+    if (writer := _is_writing(one.partition)) and time.monotonic() - (writer.failing_since or 0) > STALLED_SECONDS:
+        return f"Partition {one.partition} has not been written for {STALLED_SECONDS} s: {writer.failure or 'Kafka does not answer'}."
+    if one.standing_seconds > STALLED_SECONDS:
+        return f"Partition {one.partition} is stalled: {one.waiting} events wait, and none has been recorded for {STALLED_SECONDS} s."
+    return None
 
 
-if settings.CONSUMES:
-    app.task(watch)
+def _is_writing(partition: int) -> PartitionWriter | None:
+    """The partition's writer, if a write is under way."""
+    writer = WRITERS.get(partition)
+    return writer if writer is not None and writer.failing_since is not None else None
+
+
+def _not_taken(failing: dict[int, float], seconds: float) -> str:
+    partitions = ", ".join(map(str, sorted(failing)))
+    return f"Kafka did not take the rows of partition {partitions} in {seconds:g} s, so this worker ends; nothing is lost."
+
+
+def _made_anew() -> str | None:
+    """One sentence if the topic was deleted and made anew under this worker's rows."""
+    consumer = _consumer()
+    if consumer is None or not consumer.restarted_logs:
+        return None
+    return (
+        f"The topic {settings.KAFKA_TOPIC} was deleted and made anew, but {CHANGELOG} has rows of the old one: "
+        "stop the group's workers and delete that changelog, or use another CONSUMER_GROUP."
+    )
+
+
+def _marks() -> tuple[object, ...]:
+    """What changes while a worker makes progress: joining, restoring, recording."""
+    consumer = _consumer()
+    following = [consumer.next_to_record(TP(settings.KAFKA_TOPIC, partition)) for partition in _owned()] if consumer else []
+    restored_to = [event_table.complete_to(partition) for partition in sorted(event_table.owned)]
+    return app.consumer_generation_id, *following, *restored_to, cast(RetriedTableManager, app.tables).recovery.remaining()
+
+
+app.task(READINESS.watch)

@@ -225,8 +225,12 @@ START_TIMEOUT_SECONDS: float = config("START_TIMEOUT_SECONDS", 30, seconds(1, 60
 KAFKA_REQUEST_TIMEOUT_SECONDS: float = config("KAFKA_REQUEST_TIMEOUT_SECONDS", 4, seconds(1, 120))
 # How long a POST waits for the acknowledgement before it answers 503.
 PRODUCE_TIMEOUT_SECONDS: float = config("PRODUCE_TIMEOUT_SECONDS", 10, seconds(1, 120))
-# How long the consumer tries to record a batch before it ends itself, to be started anew by whatever runs it.
+# How long the consumer tries to record, if none of its partitions can be written, before it ends itself to be started again.
 RECORD_TIMEOUT_SECONDS: float = config("RECORD_TIMEOUT_SECONDS", 30, seconds(1, 600))
+# How long it tries if only one of its partitions can't be written: the others go on meanwhile.
+PARTITION_TIMEOUT_SECONDS: float = config("PARTITION_TIMEOUT_SECONDS", 600, seconds(1, 86_400))
+# How long a worker may be neither joined, restored nor fed, without any progress, before it ends itself to be started again.
+STUCK_TIMEOUT_SECONDS: float = config("STUCK_TIMEOUT_SECONDS", 60, seconds(5, 3600))
 # After so long without a heartbeat a worker's partitions go to others. Brokers allow 6 s at the least by default.
 KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6, seconds(1, 300))
 

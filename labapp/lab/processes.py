@@ -1,4 +1,4 @@
-"""The lab's processes: supervisor runs them; here it is asked to, and here is what ready and ended mean."""
+"""Starts, stops and kills the lab's processes through supervisor, and waits until they are ready or have ended."""
 
 import fcntl
 import http.client

@@ -1,4 +1,4 @@
-"""supervisor, which runs the lab's processes: what it is told about each of them, its start, and its control socket."""
+"""Configures and starts supervisord, which runs the lab's processes, and connects to its control socket."""
 
 import http.client
 import os

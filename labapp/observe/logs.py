@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from faust.cli import worker as worker_command
 from pythonjsonlogger.json import JsonFormatter
 
 from labapp import settings
@@ -70,7 +69,6 @@ def take_over() -> None:
     """If the log is JSON, what Python and Faust print by themselves goes into it too."""
     if not JSON:
         return
-    worker_command.worker.on_worker_created = lambda command, worker: None  # type: ignore # the banner
     early = logging.StreamHandler()  # until the worker has set up logging
     early.setFormatter(Json())
     early.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""aiokafka's connections: they give up a broker that hangs in time, and find the cluster again.
+"""aiokafka's time-outs and metadata: a client gives up a broker that hangs in time, and finds the cluster again.
 
 A broker that is frozen, or whose host is lost, refuses nothing and stays silent. aiokafka goes on asking it for metadata, one request
 after the other, and waits for each answer as long as for a record's acknowledgement. Its consumer waits as long as the group's session,

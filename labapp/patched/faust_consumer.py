@@ -7,7 +7,8 @@ and aiokafka 0.14.0.
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -17,6 +18,7 @@ from faust.types import TP
 from mode import Service
 from mode.utils.futures import maybe_async
 
+from labapp.patched.aiokafka_group import heard_at
 from labapp.patched.faust_batches import Batch, cut
 
 # How long a broker may hold a fetch that has no records. aiokafka sends one fetch at a time to a broker (consumer/fetcher.py:609). A
@@ -27,17 +29,17 @@ LOST_AFTER_SECONDS = 120
 
 
 class _Active:
-    """The partitions that may be fetched at this moment. It is never falsy.
+    """The partitions that may be fetched at this moment: the active ones without those that are full. It is never falsy.
 
     Faust passes its own set, which may become empty while the fetch waits. aiokafka takes an empty set for "all partitions"
     (consumer/fetcher.py:1221), and Faust drops what is fetched then (transport/consumer.py:758).
     """
 
-    def __init__(self, tps: set[TP]) -> None:
-        self._tps = tps
+    def __init__(self, active: set[TP], full: set[TP]) -> None:
+        self._active, self._full = active, full
 
     def __contains__(self, tp: TP) -> bool:
-        return tp in self._tps
+        return tp in self._active and tp not in self._full
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -74,6 +76,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         # A broker answers a connection's requests in order, so the questions of a recovery wait for the fetch. Faust lets it take 1.5 s.
         consumer = super()._create_consumer(loop)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        # Records of aborted transactions are no events. Faust has this setting for exactly_once only.
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def _fetch_records(self, consumer: AIOKafkaConsumer, active_partitions: Any, **kwargs: Any) -> dict[TP, list[Batch]]:
@@ -81,7 +85,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetched = await super()._fetch_records(consumer, active_partitions, **kwargs)
         batches = {}
         for tp, records in fetched.items():
-            end = self._position(tp) or records[-1].offset + 1
+            end = self.position_now(tp) or records[-1].offset + 1
+            if not self.consumer._is_changelog_tp(tp) and records[0].offset < self._drained.get(tp, 0):
+                self.consumer.restarted_logs.add(tp)
+            if tp in self.consumer.restarted_logs:
+                continue
             batches[tp] = list(cut(records, self._drained.get(tp, records[0].offset), end, self.seek_number))
             self._drained[tp] = end
         return batches
@@ -90,19 +98,33 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         tps = [tp for tp in consumer.assignment() if not self.consumer._is_changelog_tp(tp)]
         committed = dict(zip(tps, await asyncio.gather(*map(consumer.committed, tps)), strict=True))
-        uncommitted = [tp for tp in tps if committed[tp] is None and self._position(tp) != 0]
+        uncommitted = [tp for tp in tps if committed[tp] is None and self.position_now(tp) != 0]
         first = await consumer.beginning_offsets(uncommitted) if uncommitted else {}
         still = consumer.assignment()  # a rebalance may have begun while the brokers were asked
         positions = {tp: first.get(tp, committed[tp] or 0) for tp in tps if tp in still}
         for tp, offset in positions.items():
-            if self._position(tp) != offset:  # else what aiokafka has fetched already is kept
+            if self.position_now(tp) != offset:  # else what aiokafka has fetched already is kept
                 consumer.seek(tp, offset)
             self._drained[tp] = offset
         self.sought = {ensure_TP(tp): offset for tp, offset in positions.items()}
         self.seek_number += 1
         return committed
 
-    def _position(self, tp: TP) -> int | None:
+    def drained(self, tp: TP) -> int | None:
+        """The position behind the records that were fetched last; None before the first seek."""
+        return self._drained.get(tp)
+
+    def heard_at(self) -> float | None:
+        return heard_at(self._ensure_consumer()._coordinator)
+
+    @contextmanager
+    def polling(self) -> Iterator[None]:
+        """Counts as polling: aiokafka leaves the group for good if it does not poll for broker_max_poll_interval."""
+        with self._ensure_consumer()._subscription.fetch_context():
+            yield
+
+    def position_now(self, tp: TP) -> int | None:
+        """The position of the next record to be returned, without asking a broker; None if it is not known."""
         assignment = self._ensure_consumer()._fetcher._subscriptions.subscription.assignment
         state = assignment.state_value(tp) if assignment is not None else None
         return state.position if state is not None and state.has_valid_position else None
@@ -122,11 +144,15 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._held: set[TP] = set()
         self._seek_number = 0
-        # Since the last seek, of each source partition: where the next batch has to start, and the messages delivered, not committed.
+        self._full: set[TP] = set()
+        # Since the last seek, of each source partition: where the next batch has to start, and the messages delivered and not committed,
+        # each with the end of its batch.
         self._expected: dict[TP, int] = {}
-        self._delivered: dict[TP, deque[Any]] = defaultdict(deque)
+        self._delivered: dict[TP, deque[tuple[int, Any]]] = defaultdict(deque)
         self._progress_at: dict[TP, float] = {}
         self._lost: set[TP] = set()
+        # Partitions whose offsets went back without a seek, since their topic was deleted and made anew. Nothing of them is delivered.
+        self.restarted_logs: set[TP] = set()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -159,12 +185,13 @@ class BatchConsumer(driver.Consumer):
 
     async def _wait_next_records(self, timeout: float) -> Any:
         while self.flow_active and not self._active_partitions and not self.should_stop:  # instead of that sleep
-            await asyncio.sleep(0.02)
+            with self._thread.polling():
+                await asyncio.sleep(0.02)
         return await super()._wait_next_records(timeout)
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         # A fetch does not notice that partitions are released, so it is short during a rebalance.
-        return await super()._getmany(_Active(active_partitions), 0.1 if self.app.rebalancing else timeout)
+        return await super()._getmany(_Active(active_partitions, self._full), 0.1 if self.app.rebalancing else timeout)
 
     def _to_message(self, tp: TP, batch: Batch) -> Any:
         message = super()._to_message(tp, batch[-1])
@@ -186,8 +213,9 @@ class BatchConsumer(driver.Consumer):
                 await self.perform_seek()
                 continue
             self._expected[tp] = batch.end
-            self._delivered[tp].append(message)
-            self._acked.setdefault(tp, [])  # commit() looks only at partitions that have an entry
+            if not self._delivered[tp]:
+                self._progress_at[tp] = time.monotonic()
+            self._delivered[tp].append((batch.end, message))
             self._read_offset[tp] = None  # else Faust drops what is read again (:1269), and takes what batches skip for gaps (:1255)
             yield tp, message
 
@@ -200,6 +228,26 @@ class BatchConsumer(driver.Consumer):
             self._seek_number = self._thread.seek_number
             self._expected = dict(self._thread.sought)
             self._delivered.clear()
+            self._progress_at.clear()
+            self._full.clear()
+            for tp in self._expected:
+                self._acked.setdefault(tp, [])  # commit() looks only at partitions that have an entry
+
+    # -- hold one partition
+
+    def hold(self, tp: TP) -> None:
+        """Fetches no more of a partition. What was fetched before is still delivered."""
+        self._full.add(tp)
+
+    def release(self, tp: TP) -> None:
+        self._full.discard(tp)
+
+    # -- membership
+
+    def session_seconds_left(self) -> float:
+        """How long this worker may still take its partitions for its own. Below 0 they may belong to another worker."""
+        heard_at = self._thread.heard_at()
+        return -1.0 if heard_at is None else heard_at + self.app.conf.broker_session_timeout - time.monotonic()
 
     # -- commit
 
@@ -213,16 +261,37 @@ class BatchConsumer(driver.Consumer):
         self._acked[tp].clear()
         self._acked_index[tp].clear()
         delivered, end, now = self._delivered[tp], None, time.monotonic()
-        while delivered and delivered[0].acked:
-            end = delivered.popleft().value.end
-        if end is not None or not delivered:
+        while delivered and delivered[0][1].acked:
+            end, _ = delivered.popleft()
+        if end is not None:
             self._progress_at[tp] = now
+        elif not delivered:
+            end = self._caught_up(tp) or None  # of an empty partition nothing is committed
         elif tp in self.assignment() and (
-            any(message.acked for message in delivered) or now - self._progress_at.setdefault(tp, now) > LOST_AFTER_SECONDS
+            any(message.acked for _, message in delivered) or now - self._progress_at.setdefault(tp, now) > LOST_AFTER_SECONDS
         ):
             self._lost.add(tp)
             self._progress_at[tp] = now
         return end
+
+    def _caught_up(self, tp: TP) -> int | None:
+        """The position up to which nothing is left to record, though the offsets before it may hold no record: transaction markers, and
+        records that were deleted or whose transaction was aborted. None if something is on its way, or nothing is known."""
+        if tp in self._held | self.restarted_logs or self._delivered[tp] or tp not in self._expected:
+            return None
+        return self._thread.position_now(tp) if self._thread.drained(tp) == self._expected[tp] else None
+
+    def next_to_record(self, tp: TP) -> int:
+        """The offset of the next record that is to be recorded; offsets before it are committed, or are soon."""
+        self._notice_seek()
+        known = (self._caught_up(tp), self._committed_offset[tp], self._thread.sought.get(tp))
+        return next((offset for offset in known if offset is not None), 0)
+
+    def ack(self, message: Any) -> bool:
+        acked = super().ack(message)
+        if message.acked and not self._is_changelog_tp(message.tp):
+            message.value = None  # the records are recorded, and a commit may take long
+        return acked
 
     async def commit(self, *args: Any, **kwargs: Any) -> bool:
         done = await super().commit(*args, **kwargs)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from labapp.event.rows import Rows
-from labapp.kafka.send import send
+from labapp.kafka.send import Message, send
 
 
 class BatchTable(faust.Table):
@@ -50,22 +50,30 @@ class BatchTable(faust.Table):
             await self._producer.stop()
         await super().on_stop()
 
-    async def put(self, partition: int, rows: Mapping[str, bytes | None]) -> None:
+    async def put(self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
         """Sets rows, or deletes those that are None, in this order. Returns once all in-sync replicas have the changelog messages.
 
-        Until then no row is set. After a KafkaError the messages may be in the changelog all the same: put them again.
+        Until then no row is set. After a KafkaError the messages may be in the changelog all the same: put them again. `rows` are those
+        of the partition from which the changes were made. If they are not the partition's rows any more, nothing is set.
         """
         assert self._producer is not None, "the table is not started"
-        owned = self.owned.get(partition)
         changelog = TP(self.changelog_topic_name, partition)
-        acknowledged = await send(self._producer, changelog, ((key.encode(), row, []) for key, row in rows.items()))
-        if owned is None or self.owned.get(partition) is not owned:
-            return  # the partition went to another worker meanwhile; whoever owns it reads the changelog
-        owned.apply(rows.items())
+        messages: Iterable[Message] = ((key.encode(), row, []) for key, row in changes.items())
+        acknowledged = await send(self._producer, changelog, messages, batch_bytes_max)
+        if self.owned.get(partition) is not rows:
+            return  # the partition went to another worker meanwhile; its next owner reads the changelog
+        complete_to = self._complete_to.get(changelog, -1)
+        if acknowledged[-1][0] <= complete_to:
+            return  # a recovery has read these messages meanwhile, and those of others behind them
+        rows.apply(changes.items())
         for offset, count in acknowledged:
-            # Another worker's messages may stand in between, of a time when this one was taken for dead: they are still to be read.
+            # Messages of another worker may stand in between, if this one was taken for dead. A recovery still has to read them.
             if offset == self._complete_to.get(changelog, -1) + 1:
                 self._complete_to[changelog] = offset + count - 1
+
+    def complete_to(self, partition: int) -> int:
+        """The changelog offset up to which the rows in memory are complete, -1 before the first."""
+        return self._complete_to.get(TP(self.changelog_topic_name, partition), -1)
 
     # -- recovery
 

@@ -26,5 +26,5 @@ class Live(View):
 @app.page("/health/ready")
 class Ready(View):
     async def get(self, request: Request) -> Response:
-        reasons = await READINESS.reasons()
+        reasons = READINESS.reasons()
         return json_response({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)

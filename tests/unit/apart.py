@@ -1,4 +1,4 @@
-"""What unit tests share that need app.py, which changes what it imports of Faust and aiokafka: a process of its own."""
+"""Runs code in a process of its own, for unit tests that import labapp.app: it changes Faust and aiokafka where it is imported."""
 
 import subprocess
 import sys

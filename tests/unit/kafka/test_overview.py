@@ -1,3 +1,5 @@
+"""The lag of a group."""
+
 import pytest
 
 from labapp.kafka.overview import lag

@@ -6,13 +6,13 @@ from tests.unit.apart import run_apart
 
 CODE = """
 import sys
-import labapp.produce, labapp.consume.agent
+import labapp.produce, labapp.consume.agent, labapp.consume.writer
 from labapp.observe import tracing
 
 async def call(): pass
 
 assert tracing.sent(call) is call and tracing.recorded(call) is call and not tracing.MIDDLEWARES
-assert not hasattr(labapp.produce.produce, "__wrapped__") and not hasattr(labapp.consume.agent.write_and_ack, "__wrapped__")
+assert not hasattr(labapp.produce.produce, "__wrapped__") and not hasattr(labapp.consume.writer.write, "__wrapped__")
 assert not any(name.partition(".")[0] == "opentelemetry" for name in sys.modules)
 """
 

@@ -6,20 +6,29 @@ from typing import Any
 
 import aiokafka
 import pytest
+from aiohttp import web_urldispatcher
+from aiohttp.web import AppRunner
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.cli import worker as worker_command
 from faust.streams import Stream
 from faust.tables.base import Collection
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.conductor import ConductorCompiler
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
+from faust.web.drivers.aiohttp import Web
 from mode import Service
 from mode.threads import QueueServiceThread, ServiceThread
 
-# The text of what labapp/batches.py and labapp/brokers.py override, call or answer, in faust-streaming 0.15.3 and aiokafka 0.14.0.
+# The text of what labapp/patched and labapp/kafka/connection.py override, call or rely on, by its hash, in the pinned versions.
 READ = {
     Consumer.getmany: "4b168d84882a",
     Consumer._wait_next_records: "6218e1969a63",
@@ -60,6 +69,23 @@ READ = {
     AIOKafkaConnection.connect: "b0f9ba7f0cf6",
     AIOKafkaConnection.send: "5909ea32f4ef",
     AIOKafkaConnection._handle_frame: "46a7d9b8cf7c",
+    AIOKafkaAdminClient._send_request: "1ed126f126dd",
+    AIOKafkaAdminClient.__init__: "2598ace9015c",
+    AIOKafkaConsumer.__init__: "01506f316191",
+    GroupCoordinator._do_heartbeat: "dc1d6632aaa6",
+    GroupCoordinator._start_heartbeat_task: "358d0cfad997",
+    GroupCoordinator._heartbeat_routine: "61d010289522",
+    GroupCoordinator.ensure_active_group: "33c84c1a9301",
+    SubscriptionState.fetch_context: "ff2a654dca23",
+    SubscriptionState.fetcher_idle_time.fget: "45289bef04d7",
+    driver.Producer._ensure_producer: "5592a4bbdf25",
+    TableManager.recovery.fget: "f0bf5de78b4c",
+    worker_command.worker.on_worker_created: "ea70b48f55a6",
+    Service.start: "d2f2f9e03f52",
+    Service.wait_first: "feade6a31f8a",
+    web_urldispatcher._default_expect_handler: "bfb7969f618f",
+    Web.__init__: "52b00c1bd653",
+    AppRunner.__init__: "0193207d4c8f",
 }
 
 

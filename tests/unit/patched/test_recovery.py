@@ -4,6 +4,7 @@ Stock Faust fails each of these in a way of its own (the last test shows it, so 
 """
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +36,8 @@ class Faked:
 
     def _new_consumer_thread(self) -> Any:
         thread = Service()
-        thread.seek_number, thread.sought = 0, {}
+        thread.seek_number, thread.sought, thread.polling = 0, {}, nullcontext
+        thread.position_now = thread.drained = lambda tp: self.position[tp]
         return thread
 
     def assignment(self) -> set[TP]:

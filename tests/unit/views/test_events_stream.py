@@ -1,3 +1,5 @@
+"""Where a client of the event stream is, and what it gets next."""
+
 import orjson
 import pytest
 
