@@ -1,14 +1,23 @@
-"""Runs code in a process of its own, for unit tests that import labapp.app: it changes Faust and aiokafka where it is imported."""
+"""Runs a test in a process of its own, without settings: for what imports labapp.app, which changes Faust and aiokafka where it is."""
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run_apart(code: str, folder: Path) -> str:
-    """Runs Python text in a process of its own, in that folder and without settings; returns what it printed. Fails if it failed."""
-    ran = subprocess.run([sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def apart(test: Callable[[], None]) -> Callable[[], None]:
+    """Decorates a test that takes no fixture and imports what it needs by itself. Its failure is shown as it was printed."""
+
+    @wraps(test)
+    def run() -> None:
+        code = f"from importlib import import_module; import_module({test.__module__!r}).{test.__name__}.__wrapped__()"
+        with tempfile.TemporaryDirectory() as folder:  # a .env of the current folder would count
+            ran = subprocess.run([sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+
+    return run
