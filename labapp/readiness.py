@@ -52,6 +52,14 @@ class Progress:
     standing_seconds: float  # since an offset was recorded, or since nothing waited
 
 
+@dataclass(frozen=True)
+class Restore:
+    """A restore of the table that is under way. A changelog has about as many offsets as rows to read, or more where it was compacted."""
+
+    offsets_left: int
+    seconds_left: float | None  # None: not known yet
+
+
 class Clock:
     """Since when something has been as it is now."""
 
@@ -73,6 +81,7 @@ class Readiness:
         self._brokers: str | None = "The producer has not connected to Kafka yet."
         self._recorded: dict[int, Clock] = {}
         self._stuck = Clock()
+        self._restore_began: tuple[float, int] | None = None  # when it was first seen, and how many offsets were left then
 
     # -- what it knows
 
@@ -91,6 +100,17 @@ class Readiness:
             found.append(Progress(partition, waiting, standing_seconds))
         return found
 
+    def restore(self) -> Restore | None:
+        """The restore that is under way, None if there is none."""
+        left = 0 if restored() else cast(RetriedTableManager, app.tables).recovery.remaining()
+        if not left:
+            self._restore_began = None
+            return None
+        now = time.monotonic()
+        began, left_then = self._restore_began = self._restore_began or (now, left)
+        done = left_then - left
+        return Restore(left, left * (now - began) / done if done > 0 else None)
+
     def stalled(self) -> list[str]:
         """One sentence for each partition that is stalled, or can't be written."""
         return [sentence for one in self.progress() if (sentence := _why_stalled(one))]
@@ -107,7 +127,7 @@ class Readiness:
         consumer = _consumer()
         if consumer is None or not restored():
             reasons.append(RESTORING)
-        elif consumer.session_seconds_left() <= 0:
+        elif not self._brokers and consumer.session_seconds_left() <= 0:
             reasons.append(NO_SESSION)
         if made_anew := _made_anew():
             reasons.append(made_anew)
@@ -125,6 +145,7 @@ class Readiness:
         self._brokers = await _no_broker()
         if not settings.CONSUMES:
             return
+        self.restore()  # so that its speed is known when somebody asks
         if self._brokers is None and restored():
             self._ends |= await _end_offsets()
         if why := self._why_end():

@@ -83,7 +83,7 @@ class Partition:
     rows_bytes: int
 
 
-def families(counts: Counts, partitions: Iterable[Partition], rebalances: int) -> Iterator[Metric]:
+def families(counts: Counts, partitions: Iterable[Partition], rebalances: int, restore_offsets_left: int) -> Iterator[Metric]:
     yield _counter("labapp_posts", "Events posted, by how that was answered: timed_out is 503 without an acknowledgement.", counts.posts)
     yield _counter("labapp_records", "Records consumed, by what became of them. key_reused: its key was in use.", counts.records)
     gaps = HistogramMetricFamily(
@@ -98,6 +98,9 @@ def families(counts: Counts, partitions: Iterable[Partition], rebalances: int) -
     yield CounterMetricFamily("labapp_rebalances", "Rebalances of the consumer group that this worker took part in.", rebalances)
     yield GaugeMetricFamily(
         "labapp_requests_under_way", "HTTP requests under way, streams and this one included.", counts.requests_under_way
+    )
+    yield GaugeMetricFamily(
+        "labapp_restore_offsets_left", "Changelog offsets still to be read before this worker is ready.", restore_offsets_left
     )
     labels = ("topic", "partition")
     lag = GaugeMetricFamily("labapp_lag_records", "Records that wait to be recorded, of the partitions owned.", labels=labels)

@@ -19,7 +19,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 class _Worker(Collector):
     def collect(self) -> Iterator[Metric]:
-        return families(COUNTS, _partitions(), app.rebalancing_count)
+        restore = READINESS.restore()
+        return families(COUNTS, _partitions(), app.rebalancing_count, restore.offsets_left if restore else 0)
 
 
 def _partitions() -> Iterator[Partition]:

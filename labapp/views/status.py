@@ -13,6 +13,11 @@ from labapp.web.answers import json_response
 _started_us = now_us()
 
 
+def _restore() -> shapes.Restore | None:
+    restore = READINESS.restore()
+    return {"offsets_left": restore.offsets_left, "seconds_left": restore.seconds_left} if restore else None
+
+
 @app.page("/status")
 class Status(View):
     async def get(self, request: Request) -> Response:
@@ -24,6 +29,7 @@ class Status(View):
                     "group": settings.CONSUMER_GROUP if settings.CONSUMES else None,
                     "state": "starting" if not ready else "stalled" if READINESS.stalled() else "online",
                     "partitions": sorted(event_table.owned) if settings.CONSUMES and ready else [],
+                    "restore": _restore(),
                     "started_us": _started_us,
                     "now_us": now_us(),  # by which the page measures how far its own clock is off
                 }

@@ -125,11 +125,19 @@ class Alive(TypedDict):
     status: Literal["live"]
 
 
+class Restore(TypedDict):
+    """A restore of the table that is under way."""
+
+    offsets_left: Annotated[Number, Meta(description="Changelog offsets still to be read.")]
+    seconds_left: Annotated[float | None, Meta(description="How long yet, at the speed so far; null until that is known.")]
+
+
 class Status(TypedDict):
     role: Annotated[str, Meta(extra_json_schema={"enum": ["all", "producer", "consumer"]})]
     group: str | None
     state: Literal["starting", "stalled", "online"]
     partitions: list[Number]
+    restore: Restore | None
     started_us: Microseconds
     now_us: Microseconds
 

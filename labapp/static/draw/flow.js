@@ -37,6 +37,7 @@ export class Flow {
       const notes = [];
       if (worker.partitions.length) notes.push(`${worker.group}, ${partitions(worker.partitions)}`);
       else if (worker.group && worker.state === "online") notes.push(`${worker.group}, no partition`);
+      else if (worker.state === "starting" && worker.restore) notes.push(restoring(worker.restore));
       else if (EXPLAINED[worker.state]) notes.push(EXPLAINED[worker.state]);
       const lag = view.lagOf(worker);
       if (lag) notes.push(`${plural(lag, "event waits", "events wait")}`);
@@ -76,6 +77,10 @@ export class Flow {
     }
     for (const button of box.actions.children) button.disabled = busy;
   }
+}
+
+function restoring({offsets_left: left, seconds_left: seconds}) {
+  return `reads its table: ${plural(left, "changelog offset", "changelog offsets")} left${seconds === null ? "" : `, about ${Math.ceil(seconds)} s`}`;
 }
 
 const partitions = (numbers) => `partition${numbers.length > 1 ? "s" : ""} ${numbers.join(" ")}`;

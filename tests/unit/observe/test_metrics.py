@@ -22,7 +22,7 @@ DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 
 class _Worker(Collector):
     def collect(self):
-        return metrics.families(metrics.COUNTS, [PARTITION], rebalances=2)
+        return metrics.families(metrics.COUNTS, [PARTITION], rebalances=2, restore_offsets_left=7)
 
 
 def scraped() -> dict[tuple[str, tuple[str, ...]], float]:
@@ -55,6 +55,7 @@ def test_prometheus_accepts_it() -> None:
     assert samples["labapp_rows", ("1", "first-topic")] == 10
     assert samples["labapp_rows_bytes", ("1", "first-topic")] == 3000
     assert samples["labapp_rebalances_total", ()] == 2
+    assert samples["labapp_restore_offsets_left", ()] == 7
 
 
 @pytest.mark.parametrize("size", [1, 7, 20, 21, 999, 1000])
