@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from labapp import settings
 from labapp.event.record import BODY_BYTES_MAX
+from labapp.event.row import with_recorded
 from labapp.kafka import security
 from labapp.kafka.connection import METADATA_MAX_AGE_MS, REQUEST_BYTES_MAX
 from labapp.observe import logs, tracing
@@ -90,7 +91,7 @@ app.producer_only = not settings.CONSUMES
 aiohttp_server.take_over(app)
 
 source = app.topic(settings.KAFKA_TOPIC, internal=True)
-event_table = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage."))
+event_table = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage.", stamp=with_recorded))
 
 logs.take_over()
 if logs.JSON:

@@ -56,6 +56,11 @@ class check(Command):
                     partitions = found[topic.name]
                     state = "is missing, and a worker makes it" if partitions is None else f"is there, with {partitions} partitions"
                     self.say(f"The topic {topic.name} {state}.")
+                    if partitions and topic.name == CHANGELOG and not await admin.keeps_brokers_time(client, CHANGELOG):
+                        self.say(
+                            f"The topic {CHANGELOG} keeps the client's time, so recorded_us is null: "
+                            "set its message.timestamp.type=LogAppendTime, and later rows have it."
+                        )
                 except Unsuitable as exc:
                     wrong = True
                     self.say(f"{exc}.")

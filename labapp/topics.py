@@ -71,7 +71,9 @@ def changelog(partitions: int) -> Topic:
     # Each row that expires leaves a tombstone. Compaction keeps it for a day by default: at 1,000 events/s 86 million, which a start
     # reads. A restore that takes longer than this may miss a tombstone. It then keeps the oldest row, which the next batch expires.
     short_lived_tombstones = {"delete.retention.ms": str(60 * 1000)}
-    return Topic(CHANGELOG, partitions, compacted | small_segments | short_lived_tombstones, compacted, {"Read", "Write"})
+    # The broker's time of a row's message is when the event was recorded.
+    config = compacted | small_segments | short_lived_tombstones | _APPENDED
+    return Topic(CHANGELOG, partitions, config, compacted, {"Read", "Write"})
 
 
 def ensure_as_many(partitions: int, of_changelog: int) -> None:

@@ -13,6 +13,7 @@ from labapp import settings
 from labapp.consume.dead_letters import DeadLetter
 from labapp.event.record import Unusable
 from labapp.event.row import (
+    RECORDED_BYTES,
     ROW_BYTES_MAX,
     Fresh,
     Record,
@@ -64,7 +65,7 @@ def changes_of(batches: Batches, rows: Rows, row_bytes_max: int = ROW_BYTES_MAX)
 def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) -> None:
     """Records behind all rows: each new row goes to the end, and the oldest row expires if there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
-    changed, added = changes.rows, deque[tuple[str, bytes]]()
+    changed, added = changes.rows, deque[tuple[str, int]]()
     oldest = _oldest_first(rows, added)
     for record, consumed_us, key, row in _decoded(batches, changes.dead_letters, row_bytes_max):
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
@@ -77,19 +78,21 @@ def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
             del changed[key]
             changes.reorder = True
         changed[key] = row
-        added.append((key, row))
+        added.append((key, len(row) + RECORDED_BYTES))
         changes.fresh.append((key, record, consumed_us))
         count += 1
-        size_bytes += len(row)
+        size_bytes += len(row) + RECORDED_BYTES
         while count > settings.ROWS_KEPT or size_bytes > settings.ROWS_KEPT_BYTES:
-            expired_key, expired_row = next(oldest)
+            expired_key, expired_bytes = next(oldest)
             changed[expired_key] = None
             count -= 1
-            size_bytes -= len(expired_row)
+            size_bytes -= expired_bytes
 
 
-def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    yield from rows.items()
+def _oldest_first(rows: Rows, added: deque[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """The key and the bytes of each row."""
+    for key, row in rows.items():
+        yield key, len(row)
     while added:
         yield added.popleft()
 

@@ -10,8 +10,9 @@ from labapp.event.stages import appended_us, clicked_us
 
 # The most bytes of a key and its row together. Brokers take a batch of 1 MiB by default (max.message.bytes).
 ROW_BYTES_MAX = 1_000_000
-# How much a row may grow later: by its deliveries, and by a key of its own.
+# How much a row may grow later: by its deliveries, by a key of its own, and by *recorded*.
 ROW_GROWTH_BYTES = 512
+RECORDED_BYTES = len(',"recorded_us":1764000000880000')
 
 _ZERO = ord("0")
 _NULL = b"null"
@@ -115,6 +116,17 @@ def delivered_again(row: bytes) -> bytes:
     head, mark, tail = row.partition(b',"deliveries":')
     count, comma, rest = tail.partition(b",")
     return b"".join((head, mark, b"%d" % (int(count) + 1), comma, rest))
+
+
+def with_recorded(row: bytes, timestamp_ms: int, timestamp_type: int) -> bytes:
+    """The row with *recorded*, from the timestamp of its changelog message. A row that has it already keeps it.
+
+    The message itself can't have it, since only its acknowledgement tells it. A row that is written again takes it along.
+    """
+    if b"recorded_us" in row[-34:]:
+        return row
+    recorded_us = appended_us(timestamp_ms, timestamp_type)
+    return row[:-2] + (b',"recorded_us":%d}}' % recorded_us if recorded_us is not None else b',"recorded_us":null}}')
 
 
 def offset_of(row: bytes) -> int:

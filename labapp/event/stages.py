@@ -5,6 +5,7 @@ received   by the producer's HTTP server (header `received_us`)
 produced   handed to the Kafka client (header `produced_us`)
 appended   to the topic, by the broker's clock (the record's timestamp, if the topic has LogAppendTime)
 consumed   handed to the agent
+recorded   its row appended to the changelog, by the broker's clock (the changelog message's timestamp, if it has LogAppendTime)
 """
 
 import re
@@ -12,7 +13,7 @@ import time
 from datetime import datetime
 from functools import lru_cache
 
-STAGES = ("clicked", "received", "produced", "appended", "consumed")
+STAGES = ("clicked", "received", "produced", "appended", "consumed", "recorded")
 
 # Kafka's number for LogAppendTime, in records and in acknowledgements (`timestamp_type`).
 _LOG_APPEND_TIME = 1

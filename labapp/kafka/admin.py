@@ -100,6 +100,12 @@ async def message_bytes_max(names: list[str]) -> dict[str, int]:
         return {name: int(config["max.message.bytes"]) for name, config in configs.items() if config.get("max.message.bytes")}
 
 
+async def keeps_brokers_time(client: Admin, topic: str) -> bool:
+    """Whether the broker stamps the topic's records. Raises Unsuitable if this client may not know."""
+    configs = await _configs(client, [topic])
+    return configs[topic].get("message.timestamp.type") == "LogAppendTime"
+
+
 async def check_group(name: str, protocol: str) -> None:
     """Raises Unsuitable if we may not use the group, or if its members use another assignment protocol, so that we can't join."""
     async with admin_client() as client:

@@ -3,10 +3,20 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
+
+
+class Acknowledged(NamedTuple):
+    """A batch that all in-sync replicas have: its first offset, how many messages it has, and their timestamp."""
+
+    offset: int
+    messages: int
+    timestamp_ms: int
+    timestamp_type: int
 
 
 # What a message takes in a batch beside its key and value, at most, and a batch beside its messages (KIP-98).
@@ -15,8 +25,8 @@ MESSAGE_OVERHEAD_BYTES, BATCH_OVERHEAD_BYTES = 32, 61
 
 async def send(
     producer: AIOKafkaProducer, tp: TopicPartition, messages: Iterable[Message], batch_bytes_max: int | None = None
-) -> list[tuple[int, int]]:
-    """Sends messages in their order. Returns once they are acknowledged: of each batch its first offset and its count. Raises KafkaError.
+) -> list[Acknowledged]:
+    """Sends messages in their order. Returns once they are acknowledged, batch by batch. Raises KafkaError.
 
     aiokafka's own `send` refuses a message that has neither key nor value, and makes a future for each message. A batch is as large as
     the producer allows, or `batch_bytes_max`, where the topic allows less. One message alone may be larger.
@@ -36,7 +46,10 @@ async def send(
             batches[-1].append(timestamp=now_ms, key=key, value=value, headers=headers)  # an empty batch takes any message
     acknowledgements.append(await producer.send_batch(batches[-1], tp.topic, partition=tp.partition))
     acknowledged = await asyncio.gather(*acknowledgements)
-    return [(metadata.offset, batch.record_count()) for metadata, batch in zip(acknowledged, batches, strict=True)]
+    return [
+        Acknowledged(metadata.offset, batch.record_count(), metadata.timestamp, metadata.timestamp_type)
+        for metadata, batch in zip(acknowledged, batches, strict=True)
+    ]
 
 
 def size_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> int:

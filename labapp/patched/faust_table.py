@@ -3,12 +3,13 @@
 Faust writes and restores rows one by one, which costs 100 us and 90 us a row.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import faust
 import orjson
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 from faust.types import TP
 
 from labapp.event.rows import Rows
@@ -19,12 +20,13 @@ class BatchTable(faust.Table):
     """A table whose keys are text and whose rows are the bytes that the changelog has.
 
     `owned` has the rows of each partition that this worker owns, and of no other. `table[key]` reads a row, decoded from JSON. Only `put`
-    writes rows.
+    writes rows. `stamp` makes a row in memory of the changelog message's value, timestamp in milliseconds, and timestamp type.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stamp: Callable[[bytes, int, int], bytes], **kwargs: Any) -> None:
         kwargs |= {"key_type": bytes, "value_type": bytes, "recovery_buffer_size": 8}  # of batches
         super().__init__(*args, **kwargs)
+        self.stamp = stamp
         self.owned: dict[int, Rows] = {}
         self._complete_to: dict[TP, int] = {}
         self._producer: AIOKafkaProducer | None = None
@@ -50,8 +52,10 @@ class BatchTable(faust.Table):
             await self._producer.stop()
         await super().on_stop()
 
-    async def put(self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
-        """Sets rows, or deletes those that are None, in this order. Returns once all in-sync replicas have the changelog messages.
+    async def put(
+        self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None
+    ) -> dict[str, bytes | None]:
+        """Sets rows, or deletes those that are None, in this order. Returns them stamped, once all in-sync replicas have them.
 
         Until then no row is set. After a KafkaError the messages may be in the changelog all the same: put them again. `rows` are those
         of the partition from which the changes were made. If they are not the partition's rows any more, nothing is set.
@@ -60,16 +64,20 @@ class BatchTable(faust.Table):
         changelog = TP(self.changelog_topic_name, partition)
         messages: Iterable[Message] = ((key.encode(), row, []) for key, row in changes.items())
         acknowledged = await send(self._producer, changelog, messages, batch_bytes_max)
+        stamped, left = dict[str, bytes | None](), iter(changes.items())
+        for batch in acknowledged:
+            for key, row in islice(left, batch.messages):
+                stamped[key] = None if row is None else self.stamp(row, batch.timestamp_ms, batch.timestamp_type)
         if self.owned.get(partition) is not rows:
-            return  # the partition went to another worker meanwhile; its next owner reads the changelog
-        complete_to = self._complete_to.get(changelog, -1)
-        if acknowledged[-1][0] <= complete_to:
-            return  # a recovery has read these messages meanwhile, and those of others behind them
-        rows.apply(changes.items())
-        for offset, count in acknowledged:
+            return stamped  # the partition went to another worker meanwhile; its next owner reads the changelog
+        if acknowledged[-1].offset <= self._complete_to.get(changelog, -1):
+            return stamped  # a recovery has read these messages meanwhile, and those of others behind them
+        rows.apply(stamped.items())
+        for batch in acknowledged:
             # Messages of another worker may stand in between, if this one was taken for dead. A recovery still has to read them.
-            if offset == self._complete_to.get(changelog, -1) + 1:
-                self._complete_to[changelog] = offset + count - 1
+            if batch.offset == self._complete_to.get(changelog, -1) + 1:
+                self._complete_to[changelog] = batch.offset + batch.messages - 1
+        return stamped
 
     def complete_to(self, partition: int) -> int:
         """The changelog offset up to which the rows in memory are complete, -1 before the first."""
@@ -95,5 +103,8 @@ class BatchTable(faust.Table):
         for event in batch:
             tp, records = event.message.tp, event.value
             if (rows := self.owned.get(tp.partition)) is not None:
-                rows.apply((record.key.decode(), record.value) for record in records)
+                rows.apply((record.key.decode(), self._stamped(record)) for record in records)
                 self._complete_to[tp] = records[-1].offset
+
+    def _stamped(self, record: ConsumerRecord) -> bytes | None:
+        return None if record.value is None else self.stamp(record.value, record.timestamp, record.timestamp_type)

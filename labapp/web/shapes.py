@@ -76,6 +76,7 @@ class RowStages(TypedDict):
     produced_us: Microseconds | None
     appended_us: Microseconds | None
     consumed_us: Microseconds
+    recorded_us: Annotated[Microseconds | None, Meta(description="Null if the changelog keeps the client's time.")]
 
 
 class Row(TypedDict):

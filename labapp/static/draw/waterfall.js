@@ -65,7 +65,7 @@ export function inWords(event, order, state) {
     parts.push(most.meaning ? `: ${most.meaning}.` : ".");
   }
   for (const gap of found.filter((each) => each.us < 0)) {
-    const why = gap.end === "appended" ? "the broker’s clock counts whole milliseconds" : "two clocks that differ";
+    const why = ["appended", "recorded"].includes(gap.end) ? "the broker’s clock counts whole milliseconds" : "two clocks that differ";
     parts.push(element("span", {class: "below-note"}, ` ${gap.letter} is below 0 (${duration(gap.us)}): ${why}.`));
   }
   return parts;

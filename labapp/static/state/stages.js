@@ -8,6 +8,7 @@ const MEANING = {
   "received produced": "the producer’s own work",
   "produced appended": "the way into the leader’s log",
   "appended consumed": "the copy to the other broker, and the consumer’s fetch",
+  "consumed recorded": "the consumer’s work, and the way of the row into the changelog",
 };
 
 // The explanation of a gap that took `us`, or ""

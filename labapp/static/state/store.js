@@ -41,7 +41,7 @@ export class Store {
     let event = this.byKey.get(row.key);
     const ours = group === this.group;
     if (!event) {
-      event = {key: row.key, value: row.value, stages: {...row.stages, ...(ours ? {} : {consumed_us: null})}, at: arrival(row.stages)};
+      event = {key: row.key, value: row.value, stages: {...row.stages, ...(ours ? {} : {consumed_us: null, recorded_us: null})}, at: arrival(row.stages)};
       Object.assign(event, {topic: row.topic, partition: row.partition, offset: row.offset});
       this.#add(event);
     }
@@ -75,6 +75,7 @@ export class Store {
       produced_us: number(record.headers.produced_us),
       appended_us: record.timestamp_by === "broker" ? record.timestamp_us : null,
       consumed_us: null,
+      recorded_us: null,
     };
     this.#add({key, value, stages, at: arrival(stages) ?? record.timestamp_us, topic: record.topic, partition: record.partition, offset: record.offset});
   }

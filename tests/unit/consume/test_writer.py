@@ -12,6 +12,7 @@ from faust.types import TP
 from labapp.consume import writer
 from labapp.consume.feed import Feed
 from labapp.consume.writer import RECORD_BYTES, WAITING_BYTES_LEAST, Connections, PartitionWriter, run_or_end
+from labapp.event.row import with_recorded
 from labapp.event.rows import Rows
 from labapp.observe.metrics import Counts
 from labapp.patched.faust_batches import BATCH_RECORDS, Batch
@@ -45,14 +46,16 @@ class Lab:
         )  # fmt: skip
         self.writer = PartitionWriter(TP("first-topic", 0), shared)
 
-    async def put(self, partition: int, changes: dict[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
+    async def put(self, partition: int, changes: dict[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> Any:
         if self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             answer()
         self.written.append(list(changes))
-        rows.apply(changes.items())
+        stamped = {key: None if row is None else with_recorded(row, 1_764_000_000_880, 1) for key, row in changes.items()}
+        rows.apply(stamped.items())
+        return stamped
 
     def comes(self, start: int, size: int = 1, value: bytes = b"{}", seek: int = SEEK) -> None:
         records = [Record(value, b"key-%d" % offset, partition=0, offset=offset) for offset in range(start, start + size)]

@@ -7,7 +7,7 @@ from labapp.event.gaps import percentile, summary
 
 
 def row(**stages: int | None) -> bytes:
-    names = ("clicked", "received", "produced", "appended", "consumed")
+    names = ("clicked", "received", "produced", "appended", "consumed", "recorded")
     return orjson.dumps({"key": "k", "stages": {f"{name}_us": stages.get(name) for name in names}})
 
 
@@ -26,7 +26,11 @@ def test_percentile_of_few() -> None:
 def test_summary_names_the_longest_gap() -> None:
     """Each gap counts the rows that have both of its stages; the longest is that of the largest p50."""
     found = summary(
-        [row(clicked=0, received=5, produced=6, appended=26, consumed=30), row(received=0, produced=4, appended=20, consumed=21)], 500
+        [
+            row(clicked=0, received=5, produced=6, appended=26, consumed=30, recorded=33),
+            row(received=0, produced=4, appended=20, consumed=21),
+        ],
+        500,
     )
 
     assert (found.window, found.count, found.longest) == (500, 2, "produced to appended")
@@ -35,8 +39,9 @@ def test_summary_names_the_longest_gap() -> None:
         ("received", 2, 1, 4),
         ("produced", 2, 16, 20),
         ("appended", 2, 1, 4),
+        ("consumed", 1, 3, 3),
     ]
-    assert (found.whole.count, found.whole.p50_us) == (1, 30)
+    assert (found.whole.count, found.whole.p50_us) == (1, 33)
 
 
 def test_summary_counts_what_is_below_0() -> None:
@@ -58,4 +63,4 @@ def test_summary_of_nothing() -> None:
     """Without rows every gap is there, empty."""
     found = summary([], 500)
 
-    assert (found.count, found.longest, [gap.p50_us for gap in found.gaps]) == (0, None, [None] * 4)
+    assert (found.count, found.longest, [gap.p50_us for gap in found.gaps]) == (0, None, [None] * 5)

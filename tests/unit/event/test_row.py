@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labapp.event.record import Unusable, posted, record_value
-from labapp.event.row import delivered_again, offset_of, row_of
+from labapp.event.row import delivered_again, offset_of, row_of, with_recorded
 from labapp.event.stages import STAGES, local_time
 from tests.unit.records import ARRIVAL_US, Record
 
@@ -38,7 +38,7 @@ def test_what_others_leave_out_is_null() -> None:
     found = row(Record(key=None, timestamp_type=0))
 
     assert found["key"] == "first-topic-1-42"
-    assert [found["stages"][f"{stage}_us"] for stage in STAGES] == [None, None, None, None, ARRIVAL_US + 4098]
+    assert [found["stages"].get(f"{stage}_us") for stage in STAGES] == [None, None, None, None, ARRIVAL_US + 4098, None]
 
 
 @pytest.mark.parametrize("key", [None, b"", b"\xff\xfe"])
@@ -64,6 +64,16 @@ def test_a_row_that_the_changelog_would_not_take_is_not_recorded() -> None:
     """It would be retried for ever."""
     with pytest.raises(Unusable, match=r"^The row would have \d+ bytes, and the changelog takes 1000000$"):
         row_of(Record(b'{"text":"%s"}' % (b"x" * 1_000_000)), ARRIVAL_US)
+
+
+def test_recorded_is_the_changelog_messages_time() -> None:
+    """By the broker's clock; null if the changelog keeps the client's time. A row that is written again keeps what it has."""
+    _, written = row_of(Record(), ARRIVAL_US)
+    once = with_recorded(written, 1_764_000_000_880, 1)
+
+    assert orjson.loads(once)["stages"] == orjson.loads(written)["stages"] | {"recorded_us": 1_764_000_000_880_000}
+    assert orjson.loads(with_recorded(written, 1_764_000_000_880, 0))["stages"]["recorded_us"] is None
+    assert with_recorded(delivered_again(once), 1_764_000_000_999, 1) == delivered_again(once)
 
 
 json_values = st.recursive(
