@@ -1,0 +1,82 @@
+"""What the faults ask of Kafka, and change in it: by plain aiokafka, past the network that is struck."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.admin import AlterPartitionReassignmentsRequest
+
+from labapp.lab import BROKERS
+from labapp.lab.kafka import NODE_IDS
+
+ANSWER_SECONDS = 30
+NO_LEADER = 5  # Kafka's error code of a partition without one: all else about it is told
+
+log = logging.getLogger(__name__)
+
+
+async def coordinator(bootstrap: str, group: str) -> str:
+    """The name of the broker that coordinates the group."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        while True:
+            try:
+                async with _admin(bootstrap) as admin:
+                    return _name(await admin.find_coordinator(group))
+            except (KafkaError, OSError):  # it moves just now
+                await asyncio.sleep(0.1)
+
+
+async def leader(bootstrap: str, topic: str, partition: int) -> str | None:
+    """The name of the broker that leads it; None where none does."""
+    async with _admin(bootstrap) as admin:
+        id_ = (await _described(admin, topic, partition))["leader"]
+        return None if id_ < 0 else _name(id_)
+
+
+async def replicas(bootstrap: str, topic: str, partition: int) -> list[int]:
+    async with _admin(bootstrap) as admin:
+        return (await _described(admin, topic, partition))["replicas"]
+
+
+async def move(bootstrap: str, topic: str, partition: int, replicas: list[int]) -> None:
+    """Returns once the partition has its copies on these brokers, all in sync. Raises TimeoutError."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    asked = False
+    while True:
+        try:
+            async with _admin(bootstrap) as admin:
+                if not asked:
+                    partitions = [(partition, replicas, {})]
+                    await admin._send_to_controller(AlterPartitionReassignmentsRequest(5000, [(topic, partitions, {})], {}))
+                    asked = True
+                now = await _described(admin, topic, partition)
+                if now["replicas"] == replicas and set(now["isr"]) == set(replicas):
+                    return
+        except (KafkaError, OSError, TimeoutError):  # a broker or the controller is away
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{topic}, partition {partition}, is not on brokers {replicas} after {ANSWER_SECONDS} s")
+        await asyncio.sleep(0.1)
+
+
+async def _described(admin: AIOKafkaAdminClient, topic: str, partition: int) -> dict:
+    found = (await admin.describe_topics([topic]))[0]["partitions"]
+    return next(one for one in found if one["partition"] == partition)
+
+
+@asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+def _name(node_id: int) -> str:
+    return next(name for name in BROKERS if NODE_IDS[name] == node_id)
