@@ -19,7 +19,7 @@ from tests.faults import cluster
 from tests.faults.faults import Fault, Strike
 from tests.faults.outcome import Outcome
 from tests.faults.plan import plan
-from tests.faults.run import Say, run
+from tests.faults.run import Say, run, say_at_once
 from tests.faults.target import CHANGELOG, CONSUMERS, TOPIC, Target, target
 
 RATE = 150
@@ -64,10 +64,10 @@ CONTROLS: dict[str, tuple[Strike, dict[str, str], Callable[[Outcome], int]]] = {
 }
 
 
-def control(name: str, say: Say = print) -> tuple[Outcome, int]:
-    """What was found, and how much of it is what must be found."""
+def control(name: str, say: Say = say_at_once) -> tuple[Outcome, int]:
+    """What was found, and how much of it is what must be found: nothing where a worker is not ready, whose rows nobody can see."""
     strike, settings, found = CONTROLS[name]
     fault = Fault(f"control {name}", strike, (0.0, 0.0), frozenset(BROKERS))
     with target(**settings) as struck:
         outcome = asyncio.run(run(struck, SECONDS, plan([fault], seed=1), RATE, say, GIVE_UP_SECONDS))
-    return outcome, found(outcome)
+    return outcome, 0 if outcome.limbo else found(outcome)

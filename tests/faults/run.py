@@ -17,8 +17,12 @@ GIVE_UP_SECONDS = 90
 Say = Callable[[str], None]
 
 
+def say_at_once(text: str) -> None:
+    print(text, flush=True)
+
+
 async def run(
-    target: Target, seconds: float, steps: Iterator[Step], rate: int, say: Say = print, give_up_seconds: float = GIVE_UP_SECONDS
+    target: Target, seconds: float, steps: Iterator[Step], rate: int, say: Say = say_at_once, give_up_seconds: float = GIVE_UP_SECONDS
 ) -> Outcome:
     """Strikes for so long, or until a worker is in limbo; then waits until all is found, for `give_up_seconds` at most."""
     outcome, over = Outcome(), asyncio.Event()
