@@ -1,10 +1,10 @@
 """What the faults ask of Kafka, and change in it: by plain aiokafka, past the network that is struck."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -14,9 +14,6 @@ from labapp.lab import BROKERS
 from labapp.lab.kafka import NODE_IDS
 
 ANSWER_SECONDS = 30
-NO_LEADER = 5  # Kafka's error code of a partition without one: all else about it is told
-
-log = logging.getLogger(__name__)
 
 
 async def coordinator(bootstrap: str, group: str) -> str:
@@ -50,8 +47,8 @@ async def move(bootstrap: str, topic: str, partition: int, replicas: list[int]) 
         try:
             async with _admin(bootstrap) as admin:
                 if not asked:
-                    partitions = [(partition, replicas, {})]
-                    await admin._send_to_controller(AlterPartitionReassignmentsRequest(5000, [(topic, partitions, {})], {}))
+                    topics = [(topic, [(partition, replicas, {})], {})]
+                    await admin._send_to_controller(AlterPartitionReassignmentsRequest(5000, topics, {}))
                     asked = True
                 now = await _described(admin, topic, partition)
                 if now["replicas"] == replicas and set(now["isr"]) == set(replicas):
@@ -63,7 +60,7 @@ async def move(bootstrap: str, topic: str, partition: int, replicas: list[int]) 
         await asyncio.sleep(0.1)
 
 
-async def _described(admin: AIOKafkaAdminClient, topic: str, partition: int) -> dict:
+async def _described(admin: AIOKafkaAdminClient, topic: str, partition: int) -> dict[str, Any]:
     found = (await admin.describe_topics([topic]))[0]["partitions"]
     return next(one for one in found if one["partition"] == partition)
 

@@ -37,7 +37,7 @@ def plan(kinds: Sequence[Fault], seed: int, overlapping: float = OVERLAPPING) ->
     while True:
         waiting = waiting or draw.sample(kinds, len(kinds))
         first = _drawn(draw, waiting.pop(), 0.0)
-        faults = (first,)
+        faults: tuple[Drawn, ...] = (first,)
         others = [fault for fault in kinds if not fault.touches & first.fault.touches]
         if others and draw.random() < overlapping:
             begins_seconds = draw.uniform(0, first.lasts_seconds or CONSEQUENCES_SECONDS)
