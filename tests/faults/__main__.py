@@ -10,9 +10,9 @@ from pathlib import Path
 from labapp.lab import Lab
 from tests.faults import report
 from tests.faults.controls import CONTROLS, control
-from tests.faults.faults import FAULTS, Fault
+from tests.faults.faults import FAULTS
 from tests.faults.outcome import Outcome
-from tests.faults.plan import plan
+from tests.faults.plan import OVERLAPPING, plan
 from tests.faults.run import run
 from tests.faults.target import target
 
@@ -27,7 +27,7 @@ def main() -> int:
         print(f"\ncontrol {options.control}\n{report.counts(outcome)}\n{report.details(outcome)}")
         print(f"What must be found was found {found} times." if found else "What must be found was NOT found.")
         return 0 if found else 1
-    outcomes = [_run(seed, options.seconds, options.rate, options.kinds) for seed in options.seed]
+    outcomes = [_run(seed, options) for seed in options.seed]
     print(report.table(outcomes))
     return int(any(outcome.failed for outcome in outcomes))
 
@@ -37,6 +37,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600, help="of each seed")
     parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--rate", type=int, default=150, help="events a second")
+    parser.add_argument("--overlapping", type=float, default=OVERLAPPING, help="the share of steps in which two faults overlap")
     parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults, such as 'kill broker-1'; default: all")
     parser.add_argument("--control", choices=CONTROLS, help="a run in which this tool must find something; exit code 0 if it does")
     options = parser.parse_args()
@@ -46,9 +47,10 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _run(seed: int, seconds: float, rate: int, kinds: list[Fault]) -> Outcome:
+def _run(seed: int, options: argparse.Namespace) -> Outcome:
+    steps = plan(options.kinds, seed, options.overlapping)
     with target() as struck:
-        outcome = asyncio.run(run(struck, seconds, plan(kinds, seed), rate))
+        outcome = asyncio.run(run(struck, options.seconds, steps, options.rate))
         print(f"\nseed {seed}\n{report.counts(outcome)}", flush=True)
         if outcome.failed:
             print(f"{report.details(outcome)}\nThe logs are in {_keep_logs(struck.lab, seed)}.", flush=True)

@@ -47,7 +47,7 @@ async def move(bootstrap: str, topic: str, partition: int, replicas: list[int]) 
         try:
             async with _admin(bootstrap) as admin:
                 if not asked:
-                    topics = [(topic, [(partition, replicas, {})], {})]
+                    topics: list[Any] = [(topic, [(partition, replicas, {})], {})]
                     await admin._send_to_controller(AlterPartitionReassignmentsRequest(5000, topics, {}))
                     asked = True
                 now = await _described(admin, topic, partition)

@@ -124,4 +124,6 @@ def _overrides(
         for name in WORKERS
     }
     workers[SPARE]["CONSUMER_GROUP"] = GROUP
-    return brokers | workers
+    # A broker that was down leads its partitions again soon, and not after 5 minutes: else a fault of it would strike nothing.
+    controller = {"leader.imbalance.check.interval.seconds": "3", "leader.imbalance.per.broker.percentage": "0"}
+    return {**brokers, **workers, "controller": controller}
