@@ -5,6 +5,7 @@ after the other, or with two at a time. At the end each acknowledged key is look
 
     target.py    the lab that is struck, and the network between its workers and brokers
     faults.py    every fault
+    cluster.py   what they ask of Kafka, and change in it
     plan.py      which faults come, how long, and which of them overlap
     load.py      the events that are sent, and the rows that are read
     run.py       load and faults together, until every event is found

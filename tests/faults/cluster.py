@@ -27,6 +27,24 @@ async def coordinator(bootstrap: str, group: str) -> str:
                 await asyncio.sleep(0.1)
 
 
+async def unsettled(bootstrap: str, group: str, members: int, seconds: float) -> str:
+    """Waits until the group is stable with so many members. After so many seconds: what it is instead; before, an empty text."""
+    deadline, found = time.monotonic() + seconds, ""
+    while True:
+        try:
+            async with _admin(bootstrap) as admin:
+                [answer] = await admin.describe_consumer_groups([group])
+                _, _, state, _, _, present, *_ = answer.groups[0]
+            if (state, len(present)) == ("Stable", members):
+                return ""
+            found = f"{state}, {len(present)} members instead of {members}"
+        except (KafkaError, OSError) as exc:
+            found = repr(exc)
+        if time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.2)
+
+
 async def leader(bootstrap: str, topic: str, partition: int) -> str | None:
     """The name of the broker that leads it; None where none does."""
     async with _admin(bootstrap) as admin:

@@ -19,7 +19,7 @@ class Outcome:
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[str, int]] = field(default_factory=list)  # of each step: what, since when in microseconds
     until_us: int = 0
-    limbo: dict[str, str] = field(default_factory=dict)  # by worker: why it is not ready, after which step
+    limbo: dict[str, str] = field(default_factory=dict)  # who is not ready at the end: a worker, Kafka, or the group; and why
 
     @property
     def missing(self) -> set[str]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from aiokafka.errors import KafkaError
 
 from labapp.lab import LabError
+from tests.faults import cluster
 from tests.faults.load import now_us, read_rows, send
 from tests.faults.outcome import Outcome
 from tests.faults.plan import Drawn, Step
-from tests.faults.target import Target
+from tests.faults.target import CONSUMERS, GROUP, LIMBO_SECONDS, Target
 
 GIVE_UP_SECONDS = 90
 
@@ -44,6 +45,9 @@ async def run(
     outcome.until_us = now_us()
     if not outcome.limbo:
         await recover(target, outcome, "the last step")
+        # A worker that left the group and is not aware of it may call itself ready.
+        if why := await cluster.unsettled(target.brokers, GROUP, len(CONSUMERS), LIMBO_SECONDS):
+            outcome.limbo["group"] = why
     give_up = time.monotonic() + give_up_seconds
     while not outcome.rows or outcome.missing or outcome.twice or outcome.wrong:
         outcome.rows = await read_rows(target.lab)
