@@ -11,6 +11,7 @@ from itertools import pairwise
 from tests.faults.outcome import Outcome
 
 PARTITIONS = (0, 1)
+TWO = " + "  # in a step's name, between two faults
 
 Stood = tuple[list[float], list[float]]  # seconds, each time: posts, rows
 
@@ -37,22 +38,28 @@ def longest_gap(times_us: Sequence[int], since_us: int, until_us: int) -> int:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """One row a fault that came alone, and one for all that came two at a time."""
+    """One row a fault that came alone, and one for all that came two at a time; below, which two stood still longest."""
     stood: dict[str, Stood] = defaultdict(lambda: ([], []))
+    pairs = []
     for outcome in outcomes:
-        for what, (posts, rows) in stand_stills(outcome).items():
-            for figures, more in zip(stood["two at a time" if " + " in what else what], (posts, rows), strict=True):
+        for what, found in stand_stills(outcome).items():
+            if TWO in what:
+                pairs.append((what, found))
+            for figures, more in zip(stood["two at a time" if TWO in what else what], found, strict=True):
                 figures += more
     lines = ["| fault | times | longest stand-still of posts | longest stand-still of rows |", "| --- | --- | --- | --- |"]
     for what, (posts, rows) in sorted(stood.items()):
         lines.append(f"| {what} | {len(posts)} | {max(posts):.1f} s | {max(rows):.1f} s |")
+    for place, name in enumerate(("posts", "rows") if pairs else ()):
+        _, worst = max((max(found[place]), what) for what, found in pairs)
+        lines.append(f"\nOf two at a time {name} stood still longest by {worst}.")
     return "\n".join(lines)
 
 
 def counts(outcome: Outcome) -> str:
     recorded = len({row["key"] for row in outcome.rows})
     again = sum(row["deliveries"] > 1 for row in outcome.rows)
-    two = sum(" + " in what for what, _ in outcome.faults)
+    two = sum(TWO in what for what, _ in outcome.faults)
     return (
         f"steps {len(outcome.faults)} ({two} of two faults), sent {len(outcome.posted)}, acknowledged {len(outcome.acknowledged)}, "
         f"refused {outcome.refused}, recorded {recorded} ({again} delivered more than once), missing {len(outcome.missing)}, "

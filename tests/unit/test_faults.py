@@ -175,6 +175,10 @@ class TestReport:
             "| --- | --- | --- | --- |",
             "| kill x | 2 | 3.0 s | 3.0 s |",
             "| two at a time | 4 | 2.0 s | 2.0 s |",
+            "",
+            "Of two at a time posts stood still longest by kill x + cut y.",
+            "",
+            "Of two at a time rows stood still longest by kill x + cut y.",
         ]
 
     def test_counts(self) -> None:
