@@ -42,6 +42,8 @@ class Lab:
     folder: Path
     ports: Mapping[str, int] = field(default_factory=lambda: dict(PORTS))
     cache: Path = Path.home() / ".cache" / "labapp"
+    # What tests change, by process: settings of the controller or a broker, the environment of a worker. They win over the lab's own.
+    overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", self.folder.absolute())

@@ -203,9 +203,8 @@ def _settings(lab: Lab, name: str) -> dict[str, str]:
         "controller.listener.names": "CONTROLLER",
         "listeners": f"{listener}://127.0.0.1:{lab.ports[name]}",
     }
-    if broker:
-        return settings | {"advertised.listeners": f"PLAINTEXT://localhost:{lab.ports[name]}"}
-    return settings | CONTROLLER_SETTINGS
+    settings |= {"advertised.listeners": f"PLAINTEXT://localhost:{lab.ports[name]}"} if broker else CONTROLLER_SETTINGS
+    return {**settings, **lab.overrides.get(name, {})}
 
 
 def _write_settings(folder: Path, nodes: dict[str, dict[str, str]]) -> None:

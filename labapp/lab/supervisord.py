@@ -134,4 +134,5 @@ def _worker_environment(lab: Lab, name: str) -> str:
     if name == "producer":  # whose page offers experiments with this lab
         environment["LAB_CONTROL"] = str(lab.folder)
         environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())
+    environment.update(lab.overrides.get(name, {}))
     return ",".join(f'{key}="{value}"' for key, value in environment.items())

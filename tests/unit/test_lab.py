@@ -73,6 +73,13 @@ class TestKafka:
         assert {settings[key] for key in settings if key.endswith("min.isr") or key == "min.insync.replicas"} == {"1"}
         assert {settings[key] for key in settings if key.endswith("replication.factor")} == {"2"}
 
+    def test_overrides(self, ours: Lab) -> None:
+        """What a test sets for one broker wins there, and changes no other process."""
+        changed = Lab(ours.folder, overrides={"broker-1": {"min.insync.replicas": "2"}})
+
+        assert kafka._settings(changed, "broker-1")["min.insync.replicas"] == "2"
+        assert kafka._settings(changed, "broker-2") == kafka._settings(ours, "broker-2")
+
     def test_warm(self, ours: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is there already is neither fetched nor made again: the commands are ready at once."""
         for name in KAFKA:
@@ -139,6 +146,15 @@ class TestSupervisord:
         assert 'ROLE="consumer",PORT="8001",CONSUMER_GROUP="first-group"' in environments["second-consumer"]
         assert 'ROLE="consumer",PORT="8002",CONSUMER_GROUP="second-group"' in environments["fan-out"]
         assert all('WEB_BIND="127.0.0.1"' in text for text in environments.values())
+
+    def test_overrides(self, ours: Lab) -> None:
+        """What a test sets for one worker wins in its environment."""
+        changed = Lab(ours.folder, overrides={"fan-out": {"CONSUMER_GROUP": "first-group"}})
+
+        found = supervisord._configuration(changed, {name: ["java"] for name in KAFKA})
+
+        assert 'CONSUMER_GROUP="first-group"' in found["program:fan-out"]["environment"]
+        assert 'CONSUMER_GROUP="second-group"' not in found["program:fan-out"]["environment"]
 
     def test_origins(self, ours: Lab) -> None:
         """On another port too the lab's own page and the workshop's may ask every worker."""

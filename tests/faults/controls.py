@@ -1,0 +1,73 @@
+"""Runs in which events must be missing, or rows wrong: they show that the tool finds what it looks for.
+
+`acks`: a write is acknowledged by the leader alone, whose follower is frozen; then the leader is killed and the follower leads. (With
+no acknowledgement at all the app has no offset to answer with, so each post would be a 500.)
+
+`writers`: a program that is not the partition's owner writes other events' values into the changelog, as an owner without fencing would.
+"""
+
+import asyncio
+import signal
+from collections import defaultdict
+from collections.abc import Callable
+
+import orjson
+
+from labapp.lab import BROKERS, processes
+from tests import topics
+from tests.faults import cluster
+from tests.faults.faults import Fault, Strike
+from tests.faults.outcome import Outcome
+from tests.faults.plan import plan
+from tests.faults.run import Say, run, say_at_once
+from tests.faults.target import CHANGELOG, CONSUMERS, TOPIC, Target, target
+
+RATE = 150
+SECONDS = 8
+GIVE_UP_SECONDS = 15  # what is missing stays so
+# Less than the 3 s after which a broker is taken for dead: then it would not be elected.
+FOLLOWER_FROZEN_SECONDS = 1.5
+ROWS_WRITTEN = 5  # a partition
+
+
+async def lose_leader(target: Target, seconds: float) -> None:
+    """What the leader alone has is gone."""
+    leader = await cluster.leader(target.brokers, TOPIC, 0)
+    follower = next(name for name in BROKERS if name != leader)
+    assert leader is not None
+    await asyncio.to_thread(target.signal, follower, signal.SIGSTOP)
+    await asyncio.sleep(FOLLOWER_FROZEN_SECONDS)
+    await asyncio.to_thread(processes.kill, target.lab, leader)
+    await asyncio.to_thread(target.signal, follower, signal.SIGCONT)
+
+
+async def write_beside(target: Target, seconds: float) -> None:
+    """The newest rows of each partition get the oldest one's value; then every consumer restores its rows."""
+    await asyncio.to_thread(write_foreign_rows, target)
+    for name in CONSUMERS:
+        await asyncio.to_thread(processes.kill, target.lab, name)
+
+
+def write_foreign_rows(target: Target) -> None:
+    rows: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for record in topics.read(target.brokers, CHANGELOG):
+        rows[record.partition][record.key] = record.value
+    for partition, found in rows.items():
+        oldest, *_ = found.values()
+        foreign = {key: {**orjson.loads(found[key]), "value": orjson.loads(oldest)["value"]} for key in list(found)[-ROWS_WRITTEN:]}
+        topics.write(target.brokers, CHANGELOG, [(key, orjson.dumps(row)) for key, row in foreign.items()], partition)
+
+
+CONTROLS: dict[str, tuple[Strike, dict[str, str], Callable[[Outcome], int]]] = {
+    "acks": (lose_leader, {"FAUST_PRODUCER_ACKS": "1"}, lambda outcome: len(outcome.missing)),
+    "writers": (write_beside, {}, lambda outcome: len(outcome.wrong)),
+}
+
+
+def control(name: str, say: Say = say_at_once) -> tuple[Outcome, int]:
+    """What was found, and how much of it is what must be found: nothing where a worker is not ready, whose rows nobody can see."""
+    strike, settings, found = CONTROLS[name]
+    fault = Fault(f"control {name}", strike, (0.0, 0.0), frozenset(BROKERS))
+    with target(**settings) as struck:
+        outcome = asyncio.run(run(struck, SECONDS, plan([fault], seed=1), RATE, say, GIVE_UP_SECONDS))
+    return outcome, 0 if outcome.limbo else found(outcome)

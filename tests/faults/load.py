@@ -1,0 +1,68 @@
+"""Events over HTTP at a steady rate, and all rows."""
+
+import asyncio
+import time
+from typing import Any
+
+import aiohttp
+
+from labapp.lab import Lab
+from tests.faults.outcome import Acknowledged, Outcome
+from tests.faults.target import CONSUMERS
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def send(lab: Lab, rate: int, outcome: Outcome, over: asyncio.Event) -> None:
+    """Posts `rate` events a second, whatever the answers, until `over`; returns when all are answered."""
+    url = f"http://127.0.0.1:{lab.ports['producer']}/"
+    under_way: set[asyncio.Task[None]] = set()
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
+        began = asyncio.get_running_loop().time()
+        while not over.is_set():
+            key = f"event-{len(outcome.posted)}"
+            outcome.posted[key] = {"id": key, "clicked": now_us() // 1000}
+            task = asyncio.create_task(post(session, url, key, outcome))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+            await asyncio.sleep(max(0.0, began + len(outcome.posted) / rate - asyncio.get_running_loop().time()))
+        await asyncio.gather(*under_way)
+
+
+async def post(session: aiohttp.ClientSession, url: str, key: str, outcome: Outcome) -> None:
+    try:
+        async with session.post(url, json=outcome.posted[key], headers={"Idempotency-Key": key}) as response:
+            answer = await response.json()
+            if response.status == 200:
+                outcome.acknowledged[key] = Acknowledged(answer["partition"], answer["offset"], now_us())
+            elif response.status == 503:
+                outcome.refused += 1
+            else:
+                raise SystemExit(f"A post was answered {response.status}: {answer}")
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        outcome.refused += 1
+
+
+async def read_rows(lab: Lab) -> list[dict[str, Any]]:
+    """All rows of those consumers that answer."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        return [row for name in CONSUMERS for row in await _rows(session, lab.ports[name])]
+
+
+async def _rows(session: aiohttp.ClientSession, port: int) -> list[dict[str, Any]]:
+    rows, cursor = [], ""
+    while True:
+        try:
+            async with session.get(f"http://127.0.0.1:{port}/events?limit=1000{cursor}") as response:
+                if response.status != 200:
+                    return []
+                page = await response.json()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return []
+        rows += page["events"]
+        if page["next"] is None:
+            return rows
+        cursor = f"&before={page['next']}"
