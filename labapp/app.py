@@ -16,6 +16,7 @@ from labapp.kafka.connection import METADATA_MAX_AGE_MS, REQUEST_BYTES_MAX
 from labapp.observe import logs, tracing
 from labapp.patched import aiohttp_server, aiokafka_timeouts
 from labapp.patched.faust_batches import BatchSchema
+from labapp.patched.faust_router import Router
 from labapp.patched.faust_table import BatchTable
 from labapp.patched.faust_transport import BatchTransport, OpenProducer
 from labapp.topics import TABLE
@@ -49,6 +50,7 @@ app = faust.App(
     datadir=Path(tempfile.gettempdir()) / "labapp",  # Faust wants one, and keeps nothing there: the table lives in Kafka
     store="memory://",
     Worker=Worker,
+    Router=Router,
     Schema=BatchSchema,
     Table=BatchTable,
     logging_config=logs.config(),

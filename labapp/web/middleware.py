@@ -43,7 +43,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except WebError as exc:
         return json_response({"error": str(exc.detail)}, exc.code or 500)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path, extra={"traceparent": traceparent_of(request)})
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path, extra={"traceparent": traceparent_of(request)})
         return json_response({"error": "The worker failed on this request; its log says why."}, 500)
     finally:
         COUNTS.requests_under_way -= 1
