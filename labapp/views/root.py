@@ -12,6 +12,7 @@ from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
 from labapp.web import static_files
 from labapp.web.answers import Refused, json_response
+from labapp.web.callers import ensure_allowed_page
 from labapp.web.requests import body_of, traceparent_of
 from labapp.web.shapes import Sent
 
@@ -30,6 +31,7 @@ class Root(View):
         if settings.PRODUCES and "text/html" in request.headers.get("Accept", ""):
             return static_files.answer("index.html")
         if settings.CONSUMES:
+            ensure_allowed_page(request)
             return json_response(FEED.hand_out())
         return json_response([consumer.url for consumer in settings.CONSUMERS])
 

@@ -30,7 +30,7 @@ SETUP
 async def serve():
     runner = app.web._runner
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "BIND", 0).start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 
@@ -51,10 +51,10 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, setup: str = "", **settings: str) -> Iterator[Served]:
+def served(folder: Path, setup: str = "", bind: str = "127.0.0.1", **settings: str) -> Iterator[Served]:
     """`setup` is Python text that is run before. It has the app, its table and a function `row`."""
     log = folder / "log"
-    code = _CODE.replace("SETUP", setup)
+    code = _CODE.replace("BIND", bind).replace("SETUP", setup)
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT), **settings}, stdout=subprocess.PIPE, stderr=stderr

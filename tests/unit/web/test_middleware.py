@@ -11,7 +11,7 @@ from aiohttp import web
 
 from labapp import settings
 from labapp.patched import aiohttp_server
-from labapp.web import middleware, requests
+from labapp.web import callers, middleware, requests
 from labapp.web.answers import json_response
 from tests.worker import request
 
@@ -27,7 +27,7 @@ def served() -> Iterator[int]:
     ports: list[int] = []
 
     async def start() -> web.AppRunner:
-        application = web.Application(middlewares=[middleware.errors_as_json, middleware.token_checked])
+        application = web.Application(middlewares=[middleware.errors_as_json, callers.token_checked])
         application.router.add_route("*", "/", answer)
         runner = aiohttp_server.runner(application)
         await runner.setup()
