@@ -89,7 +89,8 @@ def delivered_again(row: bytes) -> bytes:
 
 def offset_of(row: bytes) -> int:
     """The row's offset, read from its text as in `delivered_again`."""
-    return int(row.partition(b',"offset":')[2].partition(b",")[0])
+    start = row.index(b',"offset":') + 10
+    return int(row[start : row.index(b",", start)])
 
 
 def stages_of(row: bytes) -> dict[str, int | None]:

@@ -13,7 +13,7 @@ from labapp.app import app, event_table
 from labapp.event.rows import newest_first
 from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
-from labapp.web.answers import Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Answer, Refused, json_response
 from labapp.web.requests import cursor, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
 
@@ -23,7 +23,7 @@ class Events(View):
     async def get(self, request: Request) -> Response:
         ensure_restored()
         limit = whole_number(request, "limit", ROWS_DEFAULT, 1, ROWS_MAX)
-        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"))
+        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"), ANSWER_BYTES_MOST)
         return json_response({"events": [orjson.Fragment(row) for row in rows], "next": following})
 
 
@@ -32,7 +32,7 @@ class Event(View):
     async def get(self, request: Request, key: str) -> Response:
         ensure_restored()
         try:
-            return Response(body=event_table.row(key), content_type="application/json")
+            return Answer(body=event_table.row(key), content_type="application/json")
         except KeyError:
             if "local" in request.query:
                 raise Refused(404, f"No event with the key {key!r} is kept by this worker.") from None
@@ -49,7 +49,7 @@ async def ask_others(key: str) -> Response:
     answers = await asyncio.gather(*(cast(Router, app.router).ask(worker, path) for worker in others))
     for status, body in answers:
         if status == 200:
-            return Response(body=body, content_type="application/json")
+            return Answer(body=body, content_type="application/json")
     if any(status != 404 for status, _ in answers):
         raise Refused(503, "Another worker of the group, which may have the event, could not be asked.", retry_after_seconds=1)
     raise Refused(404, f"No event with the key {key!r} is kept.")

@@ -114,7 +114,7 @@ OPERATIONS = [
         path="/events/stream",
         summary="Rows as they are recorded",
         answers={200: _STREAM},
-        errors=(400, 404),
+        errors=(400, 404, 503),
         parameters=(_header("Last-Event-ID", shapes.StreamId), _query("after", shapes.StreamId)),
     ),
     Operation(
