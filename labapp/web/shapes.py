@@ -179,3 +179,4 @@ class Records(TypedDict):
     """Newest first."""
 
     records: list[Record]
+    truncated: Annotated[bool, Meta(description="Whether there are fewer than asked for because they are large.")]
