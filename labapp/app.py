@@ -18,14 +18,21 @@ from labapp.observe import logs, tracing
 from labapp.patched import aiohttp_server, aiokafka_group, aiokafka_timeouts, faust_worker
 from labapp.patched.faust_batches import BatchSchema
 from labapp.patched.faust_recovery import RetriedTableManager
+from labapp.patched.faust_router import Router
 from labapp.patched.faust_table import BatchTable
 from labapp.patched.faust_transport import BatchTransport, OpenProducer
 from labapp.topics import TABLE
-from labapp.web import middleware
+from labapp.web import callers, middleware
 from labapp.worker import Worker
 
 aiokafka_timeouts.give_up_in_time()
 aiokafka_group.remember_heartbeats()
+
+
+def _own_names() -> tuple[str, str]:
+    """Those under which other workers and programs reach this one; they are known once the worker starts."""
+    return app.conf.web_host, app.conf.web_bind
+
 
 app = faust.App(
     settings.CONSUMER_GROUP,
@@ -52,6 +59,7 @@ app = faust.App(
     datadir=Path(tempfile.gettempdir()) / "labapp",  # Faust wants one, and keeps nothing there: the table lives in Kafka
     store="memory://",
     Worker=Worker,
+    Router=Router,
     Schema=BatchSchema,
     Table=BatchTable,
     TableManager=RetriedTableManager,
@@ -79,7 +87,12 @@ app = faust.App(
     web_bind=settings.WEB_BIND,
     web_port=settings.PORT,
     web_application_options={
-        "middlewares": [*tracing.MIDDLEWARES, middleware.errors_as_json, *([middleware.token_checked] if settings.API_TOKEN else [])],
+        "middlewares": [
+            *tracing.MIDDLEWARES,
+            middleware.errors_as_json,
+            callers.host_checked(_own_names),
+            *([callers.token_checked] if settings.API_TOKEN else []),
+        ],
         "client_max_size": BODY_BYTES_MAX,
     },
     web_cors_options={

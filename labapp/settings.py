@@ -134,6 +134,13 @@ def origins(text: str) -> list[str]:
     return found
 
 
+def hosts(text: str) -> list[str]:
+    found = [word.lower() for word in words(text)]
+    if not all(re.fullmatch(r"\*|[a-z0-9._-]+|\[[0-9a-f:.]+\]", host) for host in found):
+        raise ValueError("it is a list of names such as lab.example.com, without a scheme and a port, or *")
+    return [host.strip("[]") for host in found]
+
+
 class Consumer(NamedTuple):
     name: str | None
     url: str
@@ -257,6 +264,8 @@ API_TOKEN: str = config("API_TOKEN", "", token, secret=True)
 WEB_BIND: str = config("WEB_BIND", "127.0.0.1", str)
 # The name under which the group's other workers reach this one. Empty: the bound address, or the host's name where all are bound.
 WEB_HOST: str = config("WEB_HOST", "", str)
+# Further names that a request may give in its header Host, without ports. *: any, for where a proxy passes on only its own names.
+ALLOWED_HOSTS: list[str] = config("ALLOWED_HOSTS", "", hosts)
 # Pages of these origins may call this worker from a browser. The page of the local lab lives on port 5000.
 CORS_ORIGINS: list[str] = config("CORS_ORIGINS", "http://localhost:3000,http://localhost:5000,http://127.0.0.1:5000", origins)
 # Posts under way at once; beyond it the answer is 503.

@@ -80,7 +80,9 @@ def test_app_json_names_settings_only() -> None:
     offered = json.loads(read("app.json"))["env"]
 
     assert offered.keys() <= settings().keys()
-    assert {name: e["value"] for name, e in offered.items() if "value" in e}.items() <= settings().items()
+    values = {name: e["value"] for name, e in offered.items() if "value" in e}
+    assert values.pop("ALLOWED_HOSTS") == "*"  # the platform's router passes on only the app's own names, which nobody knows beforehand
+    assert values.items() <= settings().items()
 
 
 # -- the page's guide
@@ -208,6 +210,16 @@ def test_compose_consumer_can_be_scaled() -> None:
     assert front["volumes"] == ["./haproxy.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro"]
     assert re.search(r"^ *bind :8000$", read("haproxy.cfg"), re.MULTILINE)
     assert re.search(r"^ *server-template \S+ \d+ consumer:8000$", read("haproxy.cfg"), re.MULTILINE)
+
+
+def test_compose_workers_answer_to_their_services_names() -> None:
+    """A container asks another one by the name of its service. Each worker allows all of them."""
+    services = compose()["services"]
+    workers = {name for name, service in services.items() if service["image"].startswith("labapp:")} - {"release"}
+
+    assert workers == {"producer", "consumer", "second-consumer", "fan-out"}
+    for name in workers:
+        assert workers | {"consumer-port"} == set(services[name]["environment"]["ALLOWED_HOSTS"].split(","))
 
 
 def test_compose_names_versions() -> None:

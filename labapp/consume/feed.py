@@ -7,8 +7,6 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-import orjson
-
 from labapp.event.record import with_field
 from labapp.event.row import Fresh
 from labapp.event.stages import local_time
@@ -33,10 +31,18 @@ class Feed:
             value, _ = self._waiting.popleft()
             self._waiting_bytes -= len(value)
 
-    def hand_out(self) -> list[orjson.Fragment]:
-        """The events since the last call, oldest first, in the format of the workshop's consumer: the value's fields and `consumed`."""
-        waiting, self._waiting, self._waiting_bytes = self._waiting, deque(), 0
-        return [orjson.Fragment(with_field(value, "consumed", local_time(consumed_us))) for value, consumed_us in waiting]
+    def hand_out(self, most: int, bytes_most: int) -> list[bytes]:
+        """The events that wait, oldest first, in the format of the workshop's consumer: the value's fields and `consumed`.
+
+        There are at most `most`, and no more once they have `bytes_most` bytes.
+        """
+        events = list[bytes]()
+        while self._waiting and len(events) < most and bytes_most > 0:
+            value, consumed_us = self._waiting.popleft()
+            self._waiting_bytes -= len(value)
+            events.append(with_field(value, "consumed", local_time(consumed_us)))
+            bytes_most -= len(events[-1])
+        return events
 
     def tell(self) -> None:
         """Wakes whoever waits: the table has other rows than before."""

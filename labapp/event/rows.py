@@ -1,8 +1,10 @@
 """The rows of the partitions that a worker owns, in memory, and pages of them."""
 
+import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
-from itertools import dropwhile, islice, pairwise
+from itertools import islice, pairwise
 
 from labapp.event import offsets
 from labapp.event.offsets import Offsets
@@ -38,10 +40,13 @@ def newest_offset(rows: Rows) -> int:
     return offset_of(next(reversed(rows.values())))
 
 
-def newest_first(partitions: Mapping[int, Rows], limit: int, below: Offsets) -> tuple[list[bytes], str | None]:
-    """The newest rows by arrival, at most `limit`, and the cursor of the next page; None if nothing older is kept.
+def newest_first(
+    partitions: Mapping[int, Rows], limit: int, below: Offsets, bytes_most: int = sys.maxsize
+) -> tuple[list[bytes], str | None]:
+    """The newest rows by arrival, and the cursor of the next page; None if nothing older is kept.
 
-    `below` is the cursor of an earlier page, decoded: of each partition the page has only rows with a smaller offset.
+    There are at most `limit` rows, and no more than `bytes_most` bytes, but always one row if there is any. `below` is the cursor of an
+    earlier page, decoded: of each partition the page has only rows with a smaller offset.
     """
     next_below = {
         partition: min(below.get(partition, newest + 1), newest + 1)
@@ -49,23 +54,28 @@ def newest_first(partitions: Mapping[int, Rows], limit: int, below: Offsets) -> 
         if rows and (newest := newest_offset(rows)) >= 0
     }
     older = [_tagged(partition, _below(end, partitions[partition])) for partition, end in next_below.items()]
-    merged = merge(*older, key=lambda tagged: _arrival_us(tagged[1]), reverse=True)
-    page = []
-    for partition, row in islice(merged, limit):
+    page, size = list[bytes](), 0
+    for partition, row in merge(*older, key=lambda tagged: _arrival_us(tagged[1]), reverse=True):
+        size += len(row)
+        if len(page) == limit or (page and size > bytes_most):
+            return page, offsets.to_text(next_below)
         page.append(row)
         next_below[partition] = offset_of(row)
-    more = next(merged, None) is not None
-    return page, offsets.to_text(next_below) if more else None
+    return page, None
 
 
-def from_offset(rows: Rows, first: int) -> Iterator[bytes]:
-    """The rows from offset `first` on, oldest first."""
-    newer = []
-    for row in reversed(rows.values()):
+def from_offset(rows: Rows, first: int, limit: int) -> list[bytes]:
+    """The rows from offset `first` on, oldest first, at most `limit`. Its work does not grow with the rows that there are."""
+    newer = list[bytes]()
+    for row in islice(reversed(rows.values()), limit + 1):
         if offset_of(row) < first:
-            break
+            return newer[::-1]
         newer.append(row)
-    return reversed(newer)
+    if len(newer) <= limit:
+        return newer[::-1]
+    in_order = list(rows.values())
+    start = bisect_left(in_order, first, key=offset_of)
+    return in_order[start : start + limit]
 
 
 def _tagged(partition: int, rows: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -74,7 +84,11 @@ def _tagged(partition: int, rows: Iterable[bytes]) -> Iterator[tuple[int, bytes]
 
 
 def _below(end: int, rows: Rows) -> Iterator[bytes]:
-    return dropwhile(lambda row: offset_of(row) >= end, reversed(rows.values()))
+    """The rows below an offset, newest first."""
+    if newest_offset(rows) < end:
+        return reversed(rows.values())
+    in_order = list(rows.values())
+    return reversed(in_order[: bisect_left(in_order, end, key=offset_of)])
 
 
 def _arrival_us(row: bytes) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from labapp import settings
 from labapp.kafka import connection
+from labapp.kafka.newest import Newest, newest
 
 KEPT_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.5
@@ -29,6 +30,10 @@ GROUPS_MAX = 50
 
 class Away(Exception):
     """No broker answers."""
+
+
+class TooSlow(Exception):
+    """Records were not read in TIMEOUT_SECONDS."""
 
 
 @dataclass(frozen=True)
@@ -109,27 +114,17 @@ class Observer:
                 self._kept = time.monotonic(), found
             return self._kept[1]
 
-    async def newest(self, topic: str, partition: int, limit: int) -> list[ConsumerRecord]:
-        """The records of the newest `limit` offsets, newest first. Raises Away."""
-        tp = TopicPartition(topic, partition)
+    async def newest(self, topic: str, partition: int, limit: int, bytes_most: int) -> Newest:
+        """The records of the newest `limit` offsets, or of fewer where they are large. Raises Away or TooSlow."""
         async with self._lock:
             _, consumer = await self._clients()
         try:
-            async with self._reading, asyncio.timeout(TIMEOUT_SECONDS):
-                first, end = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
-                if first == end:
-                    return []
-                consumer.assign([tp])
-                try:
-                    consumer.seek(tp, max(first, end - limit))
-                    records: list[ConsumerRecord] = []
-                    while await consumer.position(tp) < end:
-                        records += (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
-                finally:
-                    consumer.unsubscribe()
-        except (KafkaError, TimeoutError):
+            async with asyncio.timeout(TIMEOUT_SECONDS), self._reading:
+                return await newest(consumer, TopicPartition(topic, partition), limit, bytes_most)
+        except TimeoutError:
+            raise TooSlow from None
+        except KafkaError:
             raise Away from None
-        return records[::-1][:limit]
 
     async def close(self) -> None:
         admin, consumer, self._admin, self._consumer = self._admin, self._consumer, None, None

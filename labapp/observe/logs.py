@@ -19,6 +19,8 @@ from labapp.event.record import traceparent_in
 JSON = settings.LOG_FORMAT == "json"
 # Faust draws one below some of its messages.
 _TABLE = re.compile(r":\n[+┌].*", re.DOTALL)
+# Those that move a terminal's cursor or change what it shows, and those that some programs take for the end of a line.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def about(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
@@ -28,6 +30,11 @@ def about(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
 
 class Text(logging.Formatter):
+    """A line that begins with a space belongs to the one above. What a client sent can't look like a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _CONTROL.sub(lambda found: repr(found.group())[1:-1], super().format(record)).replace("\n", "\n  ")
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         traceparent = getattr(record, "traceparent", None)
         return super().formatMessage(record) + (f" (traceparent {traceparent})" if traceparent else "")

@@ -10,7 +10,8 @@ from faust.web import View
 from labapp import settings
 from labapp.app import app
 from labapp.event.stages import appended_us
-from labapp.kafka.overview import Away, Observer, Overview
+from labapp.kafka.newest import BYTES_MOST, Newest
+from labapp.kafka.overview import TIMEOUT_SECONDS, Away, Observer, Overview, TooSlow
 from labapp.topics import CHANGELOG, TOPICS
 from labapp.web import shapes
 from labapp.web.answers import Refused, json_response
@@ -49,7 +50,8 @@ class Records(View):
         limit = whole_number(request, "limit", RECORDS_DEFAULT, 1, RECORDS_MAX)
         if partition not in _partitions(await _overview(), topic):
             raise Refused(404, f"The topic {topic} has no partition {partition}.")
-        return json_response({"records": [as_text(record) for record in await _newest(topic, partition, limit)]})
+        found = await _newest(topic, partition, limit, BYTES_MOST)
+        return json_response({"records": [as_text(record) for record in found.records], "truncated": found.truncated})
 
 
 @app.page("/dead-letters")
@@ -58,9 +60,11 @@ class DeadLetters(View):
         """The newest dead letters of all partitions, newest first."""
         limit = whole_number(request, "limit", RECORDS_DEFAULT, 1, RECORDS_MAX)
         topic = settings.DEAD_LETTER_TOPIC
-        records = [record for partition in _partitions(await _overview(), topic) for record in await _newest(topic, partition, limit)]
-        records.sort(key=lambda record: record.timestamp, reverse=True)
-        return json_response({"records": [as_text(record) for record in records[:limit]]})
+        partitions = _partitions(await _overview(), topic)
+        found = [await _newest(topic, partition, limit, BYTES_MOST // len(partitions)) for partition in partitions]
+        records = sorted((record for one in found for record in one.records), key=lambda record: record.timestamp, reverse=True)
+        truncated = len(records) < limit and any(one.truncated for one in found)
+        return json_response({"records": [as_text(record) for record in records[:limit]], "truncated": truncated})
 
 
 async def _overview() -> Overview:
@@ -70,11 +74,13 @@ async def _overview() -> Overview:
         raise _no_broker() from None
 
 
-async def _newest(topic: str, partition: int, limit: int) -> list[ConsumerRecord]:
+async def _newest(topic: str, partition: int, limit: int, bytes_most: int) -> Newest:
     try:
-        return await OBSERVER.newest(topic, partition, limit)
+        return await OBSERVER.newest(topic, partition, limit, bytes_most)
     except Away:
         raise _no_broker() from None
+    except TooSlow:
+        raise Refused(503, f"The records could not be read within {TIMEOUT_SECONDS:g} s.", retry_after_seconds=1) from None
 
 
 def _no_broker() -> Refused:

@@ -1,22 +1,21 @@
 """`/events` and `/events/{key}`: the rows of this worker, and one row from whichever worker has it."""
 
 import asyncio
+from typing import cast
 from urllib.parse import quote
 
 import orjson
-from aiohttp import ClientError, ClientTimeout
 from aiohttp.web import Request, Response
 from faust.web import View
 from yarl import URL
 
 from labapp.app import app, event_table
 from labapp.event.rows import newest_first
+from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
-from labapp.web.answers import Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Answer, Refused, json_response
 from labapp.web.requests import cursor, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
-
-OTHER_WORKER_TIMEOUT_SECONDS = 3
 
 
 @app.page("/events")
@@ -24,7 +23,7 @@ class Events(View):
     async def get(self, request: Request) -> Response:
         ensure_restored()
         limit = whole_number(request, "limit", ROWS_DEFAULT, 1, ROWS_MAX)
-        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"))
+        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"), ANSWER_BYTES_MOST)
         return json_response({"events": [orjson.Fragment(row) for row in rows], "next": following})
 
 
@@ -33,7 +32,7 @@ class Event(View):
     async def get(self, request: Request, key: str) -> Response:
         ensure_restored()
         try:
-            return Response(body=event_table.row(key), content_type="application/json")
+            return Answer(body=event_table.row(key), content_type="application/json")
         except KeyError:
             if "local" in request.query:
                 raise Refused(404, f"No event with the key {key!r} is kept by this worker.") from None
@@ -45,21 +44,12 @@ async def ask_others(key: str) -> Response:
 
     All workers are asked. Kafka's own hash of the key does not tell the partition, since other programs may choose another one.
     """
-    others = [url for url in app.assignor.tables_metadata() if URL(url) != app.conf.canonical_url]
-    answers = await asyncio.gather(*(_ask(url, key) for url in others))
+    others = [URL(url) for url in app.assignor.tables_metadata() if URL(url) != app.conf.canonical_url]
+    path = f"/events/{quote(key, safe='')}"
+    answers = await asyncio.gather(*(cast(Router, app.router).ask(worker, path) for worker in others))
     for status, body in answers:
         if status == 200:
-            return Response(body=body, content_type="application/json")
+            return Answer(body=body, content_type="application/json")
     if any(status != 404 for status, _ in answers):
         raise Refused(503, "Another worker of the group, which may have the event, could not be asked.", retry_after_seconds=1)
     raise Refused(404, f"No event with the key {key!r} is kept.")
-
-
-async def _ask(url: str, key: str) -> tuple[int, bytes]:
-    """Status (0: no answer) and body."""
-    address = URL(f"{url}/events/{quote(key, safe='')}?local", encoded=True)
-    try:
-        async with app.http_client.get(address, timeout=ClientTimeout(OTHER_WORKER_TIMEOUT_SECONDS)) as response:
-            return response.status, await response.read()
-    except (ClientError, TimeoutError, OSError):
-        return 0, b""

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from itertools import islice
 
 from aiohttp import web
 from aiohttp.web import Request
@@ -17,13 +16,19 @@ from labapp.event.row import offset_of, stages_of
 from labapp.event.rows import Rows, from_offset
 from labapp.event.stages import now_us
 from labapp.readiness import ensure_consumes, restored
-from labapp.web.answers import Refused
+from labapp.web.answers import Refused, abort
 
 PING_SECONDS = 15
 # The worker closes the stream of a client that takes nothing for so long.
 SEND_TIMEOUT_SECONDS = 20
-# What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory.
+# What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory, but for
+# one row that is larger.
 ROWS_A_WRITE = 500
+BYTES_A_WRITE = 1_000_000
+# Rows that are looked at before others have their turn.
+ROWS_A_STEP = 1000
+# Streams open at once. Each may hold a write in memory, and looks at each news.
+STREAMS_MOST = 100
 WRITE_INTERVAL_SECONDS = 0.05
 
 _POSITION = re.compile(rf"(?P<since_us>\d{{1,16}});(?P<following>({offsets.PATTERN})?)", re.ASCII)
@@ -35,12 +40,16 @@ class Stream(View):
         ensure_consumes()
         # A page can't give an EventSource a header, so it uses the query.
         position = Position.parse(request.headers.get("Last-Event-ID") or request.query.get("after"))
+        if len(STREAMS.open) >= STREAMS_MOST:
+            raise Refused(503, f"{STREAMS_MOST} streams are open, which is all that this worker has at once.", retry_after_seconds=5)
         async with sse_response(request, sep="\n", ping_interval=PING_SECONDS, send_timeout=SEND_TIMEOUT_SECONDS) as response:
             STREAMS.open.add(response)
             try:
                 await _send_rows(response, position)
-            except (ConnectionError, TimeoutError):
+            except ConnectionError:
                 pass  # the client went away; it goes on from its last id
+            except TimeoutError:
+                abort(request)
             finally:
                 STREAMS.open.discard(response)
         return response
@@ -68,7 +77,7 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
     while response.is_connected():
         news = FEED.news()
         if restored():
-            position.add_new(event_table.owned)
+            await position.add_new(event_table.owned)
             messages = position.take(event_table.owned)
             if not told:
                 told = True
@@ -95,6 +104,7 @@ class Position:
     def __init__(self, since_us: int, following: Offsets | None = None) -> None:
         self.since_us = since_us
         self._new = following is None
+        self._served_last = -1
         self.following = following or {}
 
     @classmethod
@@ -109,24 +119,38 @@ class Position:
     def __str__(self) -> str:
         return f"{self.since_us};{offsets.to_text(self.following)}"
 
-    def add_new(self, partitions: dict[int, Rows]) -> None:
+    async def add_new(self, partitions: dict[int, Rows]) -> None:
         """Adds the partitions that were not there before.
 
         A new client gets what is recorded from now on. Another one gets what was consumed since it began to listen.
         """
         for partition in partitions.keys() - self.following.keys():
-            newest_first = reversed(partitions[partition].values())
-            seen = next((row for row in newest_first if self._new or (stages_of(row)["consumed_us"] or 0) < self.since_us), None)
-            self.following[partition] = offset_of(seen) + 1 if seen is not None else 0
+            in_order = list(partitions[partition].values())
+            while in_order and not self._new and (stages_of(in_order[-1])["consumed_us"] or 0) >= self.since_us:
+                in_order.pop()
+                if len(in_order) % ROWS_A_STEP == 0:
+                    await asyncio.sleep(0)
+            self.following[partition] = offset_of(in_order[-1]) + 1 if in_order else 0
         self._new = False
 
     def take(self, partitions: dict[int, Rows]) -> bytes:
-        """The next rows as messages, at most ROWS_A_WRITE of each partition. Moves the position behind them."""
-        messages = []
-        for partition in sorted(partitions.keys() & self.following.keys()):
-            for row in islice(from_offset(partitions[partition], self.following[partition]), ROWS_A_WRITE):
+        """The next rows as messages, for one write. Moves the position behind them.
+
+        The partition that was served last has its turn last, so that one with many rows does not keep the others waiting.
+        """
+        messages, size = list[bytes](), 0
+        for partition in sorted(
+            partitions.keys() & self.following.keys(), key=lambda partition: (partition <= self._served_last, partition)
+        ):
+            for row in from_offset(partitions[partition], self.following[partition], ROWS_A_WRITE - len(messages)):
+                size += len(row)
+                if messages and size > BYTES_A_WRITE:
+                    return b"".join(messages)
                 self.following[partition] = offset_of(row) + 1
+                self._served_last = partition
                 # JSON that was posted has line breaks between its tokens only.
                 line = row.replace(b"\n", b" ").replace(b"\r", b" ")
                 messages.append(b"id: %s\ndata: %s\n\n" % (str(self).encode(), line))
+            if len(messages) == ROWS_A_WRITE:
+                break
         return b"".join(messages)

@@ -8,8 +8,7 @@ from labapp import settings
 from labapp.app import app
 from labapp.experiments import EXPERIMENTS
 from labapp.web.answers import Refused, json_response
-
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+from labapp.web.callers import LOOPBACK
 
 
 @app.page("/lab/{action}/{name}")

@@ -1,5 +1,8 @@
 """`/`: `POST` stamps *received*, makes the record and answers once it is acknowledged. `GET` is the page, or what was consumed."""
 
+import asyncio
+
+import orjson
 from aiohttp.web import HTTPException, Request, Response, StreamResponse
 from faust.web import View
 
@@ -11,9 +14,12 @@ from labapp.event.stages import appended_us, now_us
 from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
 from labapp.web import static_files
-from labapp.web.answers import Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_response
+from labapp.web.callers import ensure_allowed_page
 from labapp.web.requests import body_of, traceparent_of
 from labapp.web.shapes import Sent
+
+HANDED_OUT_A_STEP = 1000
 
 _TOPICS = {settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS}
 
@@ -30,7 +36,8 @@ class Root(View):
         if settings.PRODUCES and "text/html" in request.headers.get("Accept", ""):
             return static_files.answer("index.html")
         if settings.CONSUMES:
-            return json_response(FEED.hand_out())
+            ensure_allowed_page(request)
+            return json_response([orjson.Fragment(event) for event in await _handed_out()])
         return json_response([consumer.url for consumer in settings.CONSUMERS])
 
     async def post(self, request: Request) -> Response:
@@ -47,6 +54,16 @@ class Root(View):
         finally:
             COUNTS.posts[outcome] += 1
         return json_response(answer)
+
+
+async def _handed_out() -> list[bytes]:
+    """What waits, up to the size of an answer. It is taken in steps, so that nothing else waits for all of it."""
+    events, room = list[bytes](), ANSWER_BYTES_MOST
+    while some := FEED.hand_out(HANDED_OUT_A_STEP, room):
+        events += some
+        room -= sum(map(len, some))
+        await asyncio.sleep(0)
+    return events
 
 
 async def send(request: Request, received_us: int) -> Sent:

@@ -1,9 +1,16 @@
 """The answers that views give: JSON, and a refusal with one sentence."""
 
+import asyncio
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+# What an answer has that is made of many rows or events, beside its last one.
+ANSWER_BYTES_MOST = 4_000_000
+# A client that does not take its answer in this time is given up, since the answer stays in memory until then.
+SEND_TIMEOUT_SECONDS = 20
 
 
 class Refused(Exception):
@@ -16,5 +23,28 @@ class Refused(Exception):
             self.headers["Retry-After"] = str(retry_after_seconds)
 
 
+class Answer(web.Response):
+    """An answer that gives up a client which takes it too slowly."""
+
+    _request: web.BaseRequest
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        self._request = request
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await super().write_eof(data)
+        except TimeoutError:
+            abort(self._request)
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Ends the connection, and drops what the client has not taken. A mere close would wait for the client."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
+    return Answer(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")

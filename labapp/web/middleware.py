@@ -1,24 +1,20 @@
-"""What each request passes before its view: errors become answers, and API_TOKEN is asked for."""
+"""What each request passes before its view: errors become answers."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from hmac import compare_digest
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from faust.web.exceptions import WebError
 
-from labapp import settings
 from labapp.observe.metrics import COUNTS
 from labapp.web.answers import Refused, json_response
+from labapp.web.callers import Handler
 from labapp.web.requests import traceparent_of
 
 log = logging.getLogger(__name__)
 # What is not HTTP is answered 400. An operator can't mend it, so it is not logged.
 _NOT_HTTP = (HttpProcessingError, web.RequestPayloadError)
 logging.getLogger("aiohttp.server").addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NOT_HTTP)))
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SENTENCES = {
     404: "There is nothing at this address.",
@@ -43,18 +39,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except WebError as exc:
         return json_response({"error": str(exc.detail)}, exc.code or 500)
     except Exception:
-        log.exception("%s %s failed", request.method, request.path, extra={"traceparent": traceparent_of(request)})
+        log.exception("%s %s failed", request.method, request.rel_url.raw_path, extra={"traceparent": traceparent_of(request)})
         return json_response({"error": "The worker failed on this request; its log says why."}, 500)
     finally:
         COUNTS.requests_under_way -= 1
-
-
-@web.middleware
-async def token_checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses a change without API_TOKEN if that is set. Reads and CORS preflights need none."""
-    if settings.API_TOKEN and request.method not in ("GET", "HEAD", "OPTIONS"):
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(errors="replace"), settings.API_TOKEN.encode()):
-            sentence = "This needs the header Authorization: Bearer with the worker's API_TOKEN."
-            raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
-    return await handler(request)

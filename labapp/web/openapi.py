@@ -21,13 +21,14 @@ _SENTENCES = {
     200: "As asked.",
     400: "The request is not as described here.",
     401: "The worker has an API_TOKEN, and the request does not bring it.",
-    403: "Only the lab's own page may ask.",
+    403: "A page asks that may not.",
     404: "There is nothing of that kind here, or this worker does not consume.",
     405: "This worker does not produce.",
     408: "The body did not arrive in time.",
     409: "Another experiment is under way.",
     413: "The body, or the record, is too large.",
     415: "The Content-Type is not application/json.",
+    421: "The Host is no name of this worker.",
     502: "The lab refused, or failed.",
     503: "Not at the moment.",
     504: "The lab took too long.",
@@ -86,6 +87,7 @@ OPERATIONS = [
         path="/",
         summary="The page; or what was consumed since the last call, each event once; or where consumers are",
         answers={200: {"application/json": list[dict[str, Any] | str], **_HTML}},
+        errors=(403,),
     ),
     Operation(method="get", path="/ping", summary="Whether the worker is there", answers={200: _TEXT}),
     Operation(
@@ -112,7 +114,7 @@ OPERATIONS = [
         path="/events/stream",
         summary="Rows as they are recorded",
         answers={200: _STREAM},
-        errors=(400, 404),
+        errors=(400, 404, 503),
         parameters=(_header("Last-Event-ID", shapes.StreamId), _query("after", shapes.StreamId)),
     ),
     Operation(
@@ -197,7 +199,7 @@ def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     parameters = [
         {"name": one.name, "in": one.location, "required": one.required, "schema": schemas.of(one.kind)} for one in operation.parameters
     ]
-    answers = operation.answers | dict.fromkeys(operation.errors, shapes.Error)
+    answers = operation.answers | dict.fromkeys((*operation.errors, 421), shapes.Error)
     described = {
         "summary": operation.summary,
         "parameters": parameters,

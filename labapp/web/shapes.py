@@ -188,3 +188,4 @@ class Records(TypedDict):
     """Newest first."""
 
     records: list[Record]
+    truncated: Annotated[bool, Meta(description="Whether there are fewer than asked for because they are large.")]

@@ -16,6 +16,8 @@ TYPES = {
     ".svg": "image/svg+xml",
     "": "text/plain; charset=utf-8",
 }
+# By their names in an address. No name that a client sends gets to the file system.
+FILES = {file.relative_to(FOLDER).as_posix(): file for file in FOLDER.rglob("*") if file.is_file() and file.suffix in TYPES}
 # Nothing comes from elsewhere, the page itself has no script or style, and no other page may frame it.
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -37,7 +39,6 @@ HEADERS = {
 
 def answer(name: str) -> FileResponse:
     """The file of that name in the folder. Raises Refused if there is none."""
-    file = (FOLDER / name).resolve()
-    if not file.is_relative_to(FOLDER.resolve()) or not file.is_file() or file.suffix not in TYPES:
+    if (file := FILES.get(name)) is None:
         raise Refused(404, "There is nothing at this address.")
     return FileResponse(file, headers={**HEADERS, "Content-Type": TYPES[file.suffix]})

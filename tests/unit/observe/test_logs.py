@@ -31,6 +31,23 @@ def test_a_line_about_an_event_has_its_traceparent() -> None:
     assert "traceparent" not in json.loads(line(logs.Json(), "oh", **logs.about([])))
 
 
+@pytest.mark.parametrize("forged", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\x1b[2K"])
+def test_a_line_of_text_can_not_be_forged(forged: str) -> None:
+    """What follows a line break begins with a space, also in a traceback. Other control characters are escaped."""
+    try:
+        raise ValueError(f"oh{forged}2026 CRITICAL root: all is lost")
+    except ValueError:
+        raised = sys.exc_info()
+
+    text = line(logs.Text("%(levelname)s %(message)s"), f"GET /{forged}2026 CRITICAL root: all is lost failed", exc_info=raised)
+
+    first, *others = text.splitlines()
+    assert first.startswith("WARNING GET /")
+    assert len(others) >= 3
+    assert [other for other in others if not other.startswith("  ")] == []
+    assert not any(character < " " for character in text.replace("\n", ""))
+
+
 def test_json_is_one_line() -> None:
     """Tracebacks, odd characters and Faust's tables included."""
     try:

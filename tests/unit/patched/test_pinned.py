@@ -15,6 +15,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.app.router import Router
 from faust.cli import worker as worker_command
 from faust.streams import Stream
 from faust.tables.base import Collection
@@ -24,6 +25,7 @@ from faust.transport.conductor import ConductorCompiler
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
+from faust.web.apps import router, tables
 from faust.web.drivers.aiohttp import Web
 from mode import Service
 from mode.threads import QueueServiceThread, ServiceThread
@@ -60,6 +62,11 @@ READ = {
     ConductorCompiler: "f8bedb3d7dc2",
     Collection.on_rebalance: "0812ad692171",
     Recovery: "a652ef029484",
+    Router: "5d4c8619e063",
+    router.TableDetail: "9531050c9086",
+    router.TableKeyDetail: "ea74931dc9c2",
+    tables.TableDetail: "1ee39dbf90e4",
+    tables.TableKeyDetail: "0526ee91c225",
     Stream.noack: "921a6f5c674d",
     aiokafka.AIOKafkaProducer.send_batch: "bf42b0f0c5c0",
     Fetcher.fetched_records: "be4348896b9b",

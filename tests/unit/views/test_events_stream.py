@@ -1,23 +1,23 @@
-"""Where a client of the event stream is, and what it gets next."""
+"""Where a client is in the stream, and what one write to it has."""
+
+import asyncio
 
 import orjson
 import pytest
 
 from labapp.event.rows import Rows
-from labapp.views.events_stream import ROWS_A_WRITE, Position
+from labapp.views.events_stream import BYTES_A_WRITE, ROWS_A_STEP, ROWS_A_WRITE, Position
 from labapp.web.answers import Refused
 
 
-def partition(*offsets: int, consumed_us: int = 0) -> Rows:
+def partition(*offsets: int, consumed_us: int = 0, value: bytes = b'{\n"id": 1\r\n}') -> Rows:
     rows = Rows()
-    rows.apply((str(offset), _row(offset, consumed_us)) for offset in offsets)
+    rows.apply((str(offset), _row(offset, consumed_us, value)) for offset in offsets)
     return rows
 
 
-def _row(offset: int, consumed_us: int) -> bytes:
-    return orjson.dumps(
-        {"key": str(offset), "offset": offset, "value": orjson.Fragment(b'{\n"id": 1\r\n}'), "stages": {"consumed_us": consumed_us}}
-    )
+def _row(offset: int, consumed_us: int, value: bytes = b"{}") -> bytes:
+    return orjson.dumps({"key": str(offset), "offset": offset, "value": orjson.Fragment(value), "stages": {"consumed_us": consumed_us}})
 
 
 def offsets(messages: bytes) -> list[int]:
@@ -29,7 +29,7 @@ def ids(messages: bytes) -> list[str]:
 
 
 def taken(position: Position, partitions: dict[int, Rows]) -> bytes:
-    position.add_new(partitions)
+    asyncio.run(position.add_new(partitions))
     return position.take(partitions)
 
 
@@ -68,12 +68,46 @@ def test_a_partition_that_came_later() -> None:
 
 
 def test_at_most_so_many_at_once() -> None:
-    """What one client has to take stays bounded; the rest comes next."""
-    partitions = {0: partition(*range(ROWS_A_WRITE + 5))}
-    position = Position.parse("0;0:0")
+    """What one client has to take stays bounded over all partitions; each has its turn, and the rest comes next."""
+    partitions = {number: partition(*range(ROWS_A_WRITE + 5)) for number in range(3)}
+    position = Position.parse("0;0:0,1:0,2:0")
+    first, *others = [offsets(taken(position, partitions)) for _ in range(4)]
 
-    assert len(offsets(taken(position, partitions))) == ROWS_A_WRITE
-    assert offsets(taken(position, partitions)) == list(range(ROWS_A_WRITE, ROWS_A_WRITE + 5))
+    assert first == list(range(ROWS_A_WRITE))
+    assert [found[:1] + found[-1:] for found in others] == [[0, ROWS_A_WRITE - 1], [0, ROWS_A_WRITE - 1], [ROWS_A_WRITE, ROWS_A_WRITE + 4]]
+    assert str(position) == f"0;0:{ROWS_A_WRITE + 5},1:{ROWS_A_WRITE + 5},2:{ROWS_A_WRITE + 5}"
+
+
+def test_at_most_so_many_bytes_at_once() -> None:
+    """But one row may be larger, and none is left out."""
+    partitions = {0: partition(*range(40), value=b'"%s"' % (b"x" * 65_000)), 1: partition(7, value=b'"%s"' % (b"x" * 2 * BYTES_A_WRITE))}
+    position, writes = Position.parse("0;0:0,1:0"), list[bytes]()
+    while messages := taken(position, partitions):
+        writes.append(messages)
+
+    assert sorted(offset for messages in writes for offset in offsets(messages)) == sorted([*range(40), 7])
+    assert all(len(messages) < 1.01 * BYTES_A_WRITE or len(offsets(messages)) == 1 for messages in writes)
+    assert [offsets(messages) == [7] for messages in writes] == [False, True, False, False]
+
+
+def test_others_have_their_turn_while_a_place_is_looked_for() -> None:
+    """A position that is far back is found in steps."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> None:
+        other = asyncio.create_task(others())
+        await Position.parse("1;").add_new({0: partition(*range(10 * ROWS_A_STEP), consumed_us=2)})
+        other.cancel()
+
+    asyncio.run(both())
+
+    assert turns >= 9
 
 
 def test_a_row_is_one_line() -> None:

@@ -4,20 +4,26 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from aiohttp import web
 
 from labapp import settings
 from labapp.patched import aiohttp_server
-from labapp.web import middleware, requests
+from labapp.web import answers, callers, middleware, requests
 from labapp.web.answers import json_response
 from tests.worker import request
+
+LARGE = 50_000_000
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
     return json_response({"bytes": len(await requests.body_of(request))})
+
+
+async def large(request: web.Request) -> web.StreamResponse:
+    return json_response("x" * LARGE)
 
 
 @contextmanager
@@ -27,8 +33,9 @@ def served() -> Iterator[int]:
     ports: list[int] = []
 
     async def start() -> web.AppRunner:
-        application = web.Application(middlewares=[middleware.errors_as_json, middleware.token_checked])
+        application = web.Application(middlewares=[middleware.errors_as_json, callers.token_checked])
         application.router.add_route("*", "/", answer)
+        application.router.add_get("/large", large)
         runner = aiohttp_server.runner(application)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -113,6 +120,25 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b'{"error":"The body did not arrive within 0.2 s."}' in received
     assert closed
+
+
+def test_who_does_not_take_the_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is cut, so that the answer is no longer kept in memory."""
+    given_up, abort = threading.Event(), answers.abort
+    monkeypatch.setattr(answers, "SEND_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(answers, "abort", lambda request: (abort(request), given_up.set()))
+    with served() as port, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert given_up.wait(20)
+        received = 0
+        with suppress(ConnectionError):
+            while part := connection.recv(1 << 20):
+                received += len(part)
+
+    assert 0 < received < LARGE  # the rest of what the system had taken
 
 
 def test_headers_that_trickle_in_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,49 @@
+"""Faust's router, by which one worker asks another one of the group, for `/table/` and for `/events/{key}`.
+
+Faust passes on all headers of the client's request, `Authorization` too, follows redirects, and waits for 5 minutes. Where a worker is
+comes from the group's metadata. So this one passes on the path alone, and reads a bounded answer for a bounded time.
+"""
+
+from typing import Any
+
+from aiohttp import ClientError, ClientTimeout
+from faust.app import router
+from faust.exceptions import SameNode
+from faust.web.exceptions import NotFound, ServiceUnavailable
+from yarl import URL
+
+TIMEOUT_SECONDS = 3
+# Twice what a row has at most, since `/table/` writes the JSON anew.
+ANSWER_BYTES_MAX = 2_000_000
+
+
+class Router(router.Router):
+    async def ask(self, worker: URL, path: str) -> tuple[int, bytes]:
+        """What the worker at that address answers from its own rows: the status, 0 if it gives no answer, and the body."""
+        address = URL(f"http://{worker.authority}{path}?local", encoded=True)
+        body = bytearray()
+        try:
+            async with self.app.http_client.get(address, timeout=ClientTimeout(TIMEOUT_SECONDS), allow_redirects=False) as response:
+                async for part in response.content.iter_any():
+                    body += part
+                    if len(body) > ANSWER_BYTES_MAX:
+                        response.close()
+                        return 0, b""
+                return response.status, bytes(body)
+        except (ClientError, TimeoutError, OSError, ValueError):
+            return 0, b""
+
+    async def _route_req(self, dest_url: URL, web: Any, request: Any) -> Any:
+        # Two workers that differ about who has a key, as in a rebalance, would otherwise pass the request to and fro.
+        if "local" in request.query or self._urlident(dest_url) == self._urlident(self.app.conf.canonical_url):
+            raise SameNode
+        status, body = await self.ask(dest_url, request.rel_url.raw_path)
+        if status not in (200, 404):
+            raise ServiceUnavailable("The worker of the group that has this key could not be asked.")
+        return web.bytes(body, content_type="application/json", status=status)
+
+    def _get_table(self, name: str) -> Any:
+        try:
+            return super()._get_table(name)
+        except KeyError:
+            raise NotFound("There is no table of that name.") from None

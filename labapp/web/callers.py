@@ -1,0 +1,72 @@
+"""Who may ask: by the name under which a worker is asked, by the page that asks, and by API_TOKEN."""
+
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from hmac import compare_digest
+
+from aiohttp import web
+
+from labapp import settings
+from labapp.web.answers import Refused
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+?)\.?)(?::[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
+
+
+def host_checked(own_names: Callable[[], Iterable[str]]) -> Middleware:
+    """Refuses a request whose Host is no name of this worker, for every address.
+
+    A page of another site can make its own name lead to this machine (DNS rebinding), and its browser then takes this worker for a part
+    of that site. Only the header Host tells the difference. A request without it comes from no browser.
+    """
+    always = {*LOOPBACK, socket.gethostname(), *settings.ALLOWED_HOSTS}
+
+    @web.middleware
+    async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        hosts = [_name(host) for host in request.headers.getall("Host", [])]
+        if "*" not in always and not always.issuperset(hosts):
+            bound = request.transport.get_extra_info("sockname") if request.transport else None
+            allowed = {name.lower() for name in (*always, *own_names(), bound[0] if bound else "")}
+            if not allowed.issuperset(hosts):
+                raise Refused(421, "This worker has no such name: ALLOWED_HOSTS lists those that it has beside this machine's.")
+        return await handler(request)
+
+    return checked
+
+
+def _name(host: str) -> str | None:
+    """The name in a header Host, without port and in lower case. None if there is none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else None
+
+
+def ensure_allowed_page(request: web.Request) -> None:
+    """Raises Refused for the request of a page that is neither this worker's nor of one of CORS_ORIGINS.
+
+    A page of another site can't read the answer. But it can have the request sent, as by an image of this address. A browser then says so
+    in Sec-Fetch-Site.
+    """
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+    if site == "same-origin" or (site == "none" if origin is None else origin in (*settings.CORS_ORIGINS, _own_origin(request))):
+        return
+    raise Refused(403, "Another site's page asks, and CORS_ORIGINS does not list it.")
+
+
+def _own_origin(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+@web.middleware
+async def token_checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuses a change without API_TOKEN if that is set. Reads and CORS preflights need none."""
+    if settings.API_TOKEN and request.method not in ("GET", "HEAD", "OPTIONS"):
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(errors="replace"), settings.API_TOKEN.encode()):
+            sentence = "This needs the header Authorization: Bearer with the worker's API_TOKEN."
+            raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
+    return await handler(request)

@@ -1,0 +1,63 @@
+"""The newest records of a partition, as /records and /dead-letters show them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from labapp.kafka import newest
+from tests import topics
+from tests.conftest import Kafka
+from tests.worker import Worker
+
+LARGE = b'{"text":"%s"}' % (b"x" * 900_000)
+
+
+@pytest.fixture
+def worker(start_worker: Callable[..., Worker]) -> Worker:
+    return start_worker(KAFKA_PARTITIONS=1).ready()
+
+
+def test_large_records_are_not_all_read(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
+    """Fewer than asked for are shown, the newest, and the answer says so. Not many more than are shown are read."""
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, LARGE) for number in range(40)])
+
+    answer = worker.get("/records?partition=0&limit=40").json
+
+    offsets = [record["offset"] for record in answer["records"]]
+    assert answer["truncated"] is True
+    assert 4 <= len(offsets) <= newest.OFFSETS_A_STEP
+    assert offsets == list(range(39, 39 - len(offsets), -1))
+    assert asyncio.run(bytes_read(kafka.bootstrap, TopicPartition(names["KAFKA_TOPIC"], 0), 40)) < 12_000_000
+
+
+async def bytes_read(bootstrap: str, tp: TopicPartition, limit: int) -> int:
+    """How many bytes come from Kafka for the newest records."""
+    consumer, read = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False), 0
+    await consumer.start()
+    getmany = consumer.getmany
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal read
+        found = await getmany(*arguments, **options)
+        read += sum(len(record.value) for records in found.values() for record in records)
+        return found
+
+    consumer.getmany = counted
+    try:
+        await newest.newest(consumer, tp, limit, newest.BYTES_MOST)
+    finally:
+        await consumer.stop()
+    return read
+
+
+def test_small_records_are_all_shown(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
+    """As many as were asked for, newest first, whatever the size of a step."""
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, b"{}") for number in range(30)])
+
+    for limit in (1, 7, 8, 9, 29, 30, 100):
+        answer = worker.get(f"/records?partition=0&limit={limit}").json
+        assert [record["offset"] for record in answer["records"]] == list(range(29, 29 - min(limit, 30), -1))
+        assert answer["truncated"] is False
