@@ -33,7 +33,9 @@ def kafka() -> Iterator[Kafka]:
 
     Its folder is always the same, so that what a killed test run left running is found and ended.
     """
-    lab = Lab(Path(tempfile.gettempdir()) / f"labapp-tests-{os.getuid()}", {name: free_port() for name in PORTS})
+    folder = Path(tempfile.gettempdir()) / f"labapp-tests-{os.getuid()}"
+    compacts_at_once = {"log.cleaner.backoff.ms": "200"}  # else it looks for work every 15 s
+    lab = Lab(folder, {name: free_port() for name in PORTS}, overrides=dict.fromkeys(BROKERS, compacts_at_once))
     processes.forget(lab)
     with processes.running(lab, KAFKA, lambda text: None):
         yield Kafka(lab)
