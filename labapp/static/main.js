@@ -1,27 +1,31 @@
-// The start, and the wiring: who is asked when, and what is painted how often.
+// Starts the page and connects its parts: passes functions of ask/ and data of state/ to what draws, and says how often each runs.
 
-import * as api from "./api.js";
-import {Clock} from "./clock.js";
-import {drawCluster} from "./cluster.js";
-import {drawDetail} from "./detail.js";
-import {setText, withCopy} from "./dom.js";
-import {Experiments} from "./experiments.js";
-import {Flow} from "./flow.js";
-import {drawSteps, notice} from "./guide.js";
-import {Inspector} from "./inspector.js";
-import {Chart, drawIncidentList, drawTable, drawWords, figures, overTime} from "./latency.js";
-import {List, name} from "./list.js";
-import {Outbox} from "./outbox.js";
-import {drawProof, proofLine} from "./proof.js";
-import {Store} from "./store.js";
-import {clock as clockOf, duration, nowUs, plural} from "./time.js";
-import {Voice} from "./voice.js";
-import {Watch} from "./watch.js";
-import {drawLegend, drawNewest} from "./waterfall.js";
-import {Worker} from "./worker.js";
+import {Clock} from "./state/clock.js";
+import {figures, overTime} from "./state/figures.js";
+import {notice} from "./state/steps.js";
+import {Store} from "./state/store.js";
+import {clock as clockOf, duration, nowUs, plural} from "./state/time.js";
+import * as api from "./ask/api.js";
+import {Outbox} from "./ask/outbox.js";
+import {promptWith} from "./ask/token.js";
+import {Watch} from "./ask/watch.js";
+import {Worker} from "./ask/worker.js";
+import {drawCluster} from "./draw/cluster.js";
+import {drawDetail} from "./draw/detail.js";
+import {setText, withCopy} from "./draw/dom.js";
+import {Experiments} from "./draw/experiments.js";
+import {Flow} from "./draw/flow.js";
+import {drawSteps} from "./draw/guide.js";
+import {Inspector} from "./draw/inspector.js";
+import {Chart, drawIncidentList, drawTable, drawWords} from "./draw/latency.js";
+import {List, name} from "./draw/list.js";
+import {drawProof, proofLine} from "./draw/proof.js";
+import {promptToken} from "./draw/token.js";
+import {Voice} from "./draw/voice.js";
+import {drawLegend, drawNewest} from "./draw/waterfall.js";
 
 const PAINT_MS = 250;
-const GATHER_MS = 35; // in which a click, its acknowledgement and its row mostly all come, to be painted once
+const GATHER_MS = 35; // delay before painting, so that a click, its acknowledgement and its row are mostly painted together
 const CHART_MS = 1000;
 const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
@@ -34,21 +38,23 @@ const remembered = remember();
 const steps = new Set(remembered.steps ?? []);
 const clock = new Clock();
 const chart = new Chart(at("latency"));
-const experiments = new Experiments(at("experiment-log"));
-const inspector = new Inspector(at("records"));
+const experiments = new Experiments(at("experiment-log"), api.experiment);
+const inspector = new Inspector(at("records"), {records: api.records, deadLetters: api.deadLetters});
 const voice = new Voice(at("live"));
 const flow = new Flow(at("flow"), experiment);
 const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
 
-let page = null; // what the server says about itself
+let page = null; // the answer of /page
 let store = null;
 let outbox = null;
 let watch = null;
 let producer = null;
 let consumers = [];
-let paused = null; // {events, drawn}: what is shown while paused
+let paused = null; // while paused: {events: the list to show, drawn: whether the newest event is drawn}
 
 async function start() {
+  const prompt = {dialog: at("token"), field: at("token-value"), refusal: at("token-refused")};
+  promptWith((refused) => promptToken(prompt, refused));
   while (!page) {
     try {
       page = await api.page();
@@ -80,7 +86,7 @@ async function start() {
   every(ASK_MS, paint);
 }
 
-// Now, by the server's clock
+// The time now by the server's clock
 const serverUs = () => nowUs() - clock.correctionUs;
 
 async function every(ms, task) {
@@ -126,7 +132,7 @@ function problem(sentence) {
   setText(at("send-problem"), sentence ?? "");
 }
 
-// -- painting: soon where nothing was painted lately, and at most 4 times a second
+// -- painting: at most every PAINT_MS, and after GATHER_MS if the last painting is longer ago
 
 let planned = false;
 let paintedAt = -Infinity;
@@ -152,7 +158,7 @@ function paintNow() {
   setText(at("send"), outbox.running && count > 1 ? "Stop sending" : count === 1 ? "Send event" : `Send ${count.toLocaleString("en")} events`);
   at("rate").disabled = count === 1;
 
-  // A whole app's page names other workers only once they were there.
+  // If the producer consumes as well, other workers are shown only after they answered once.
   const shown = consumers.filter((worker) => worker === producer || worker.seen || !page.here_too);
   const {cluster} = watch;
   flow.draw({producer, consumers: shown, cluster: watch.problem ? watch.withoutBrokers() : cluster, clusterProblem: watch.problem,
@@ -172,7 +178,7 @@ function paintNow() {
 function paintHeader() {
   const behind = consumers.filter((worker) => worker.seen && !worker.connected && worker.behindSinceUs);
   at("age").hidden = !behind.length;
-  at("clock").hidden = behind.length > 0; // one line for both, so that nothing moves
+  at("clock").hidden = behind.length > 0; // both share one line, so that the layout does not move
   setText(at("age"), behind.map((worker) =>
     `${worker.state === "offline" ? "no data from" : "reconnecting to"} ${nameOf(worker)} since ${clockOf(worker.behindSinceUs)}`).join("; "));
   const {best, correctionUs} = clock;
@@ -264,7 +270,7 @@ document.addEventListener("keydown", (press) => {
   act();
 });
 
-// -- over a reload
+// -- what a reload keeps
 
 function remember() {
   try {

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it, remembered. A script of its own in the head: run before the first paint, it does not flash.
+// Applies the theme: light, dark or the system's. A script of its own in the head, so that it runs before the first paint and nothing flashes.
 {
   const root = document.documentElement;
   const NEXT = {system: "light", light: "dark", dark: "system"};

@@ -121,7 +121,7 @@ def _read_far_down(page: Page) -> None:
         const look = () => {
             const rows = [...document.querySelectorAll("#events .body .row")].filter((row) => box(row).bottom >= edge() + 1);
             const first = rows.sort((a, b) => box(a).top - box(b).top)[0];
-            window.onTop.add(`${first?.querySelector(".c-place").innerText}, ${first && box(first).top - edge()} px`);
+            window.onTop.add(`${first?.querySelector(".c-position").innerText}, ${first && box(first).top - edge()} px`);
             requestAnimationFrame(look);
         };
         requestAnimationFrame(look);

@@ -1,7 +1,7 @@
-// Draws what became of the events that were sent from this page: in figures, and as a sentence. Takes data and an element.
+// Draws what became of the events that this page sent: as figures and as a sentence. Takes data and an element.
 
 import {element, setText} from "./dom.js";
-import {plural} from "./time.js";
+import {plural} from "../state/time.js";
 
 export function drawProof(target, {counts}) {
   if (!target.children.length) {

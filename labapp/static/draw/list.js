@@ -1,11 +1,11 @@
-// The list of events, newest first. Draws only the rows in view, so that 10,000 cost no more than ten. Takes data and an element.
+// The list of events, newest first. Draws only the rows in view, so that 10,000 events cost no more than ten. Takes data and an element.
 
 import {element, setText} from "./dom.js";
-import {gaps, longest, percentile, times, totalUs} from "./stages.js";
-import {duration, local, utc} from "./time.js";
+import {gaps, longest, percentile, times, totalUs} from "../state/stages.js";
+import {duration, local, utc} from "../state/time.js";
 import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
 
-const AROUND = 4; // rows drawn beyond the edge
+const AROUND = 4; // rows drawn above and below the visible ones
 
 export class List {
   #target; #drawDetail; #scroller; #body; #head; #scaleNote; #empty; #detail;
@@ -14,16 +14,16 @@ export class List {
   #look = null;
   #open = null;
   #detailHeight = 0;
-  #height = 0; // of a row, as the style sheet has it for this width; read once a painting, since each reading has the styles computed
+  #height = 0; // of a row, from the style sheet. Read once per painting, because each reading makes the browser recompute styles.
 
-  // drawDetail(element, event) fills an opened row; changed() asks for a new painting
+  // drawDetail(element, event) fills an opened row. changed() requests a new painting.
   constructor(target, drawDetail, changed) {
     this.#target = target;
     this.#drawDetail = drawDetail;
     this.#scaleNote = element("span", {});
     this.#head = element("div", {role: "rowgroup", class: "head"}, element("div", {role: "row", class: "row"},
       column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, "where the time went, ", this.#scaleNote),
-      column("c-total", "whole"), column("c-longest", "longest"), column("c-place", "part. : offset")));
+      column("c-total", "whole"), column("c-longest", "longest"), column("c-position", "part. : offset")));
     this.#body = element("div", {role: "rowgroup", class: "body"});
     const table = element("div", {role: "table", "aria-labelledby": "events-title", class: "table"}, this.#head, this.#body);
     this.#scroller = element("div", {class: "scroller", tabindex: "0", role: "region", "aria-label": "Events, newest first"}, table);
@@ -38,7 +38,7 @@ export class List {
   draw(events, look) {
     const reading = this.#reading();
     this.#height = Number.parseFloat(getComputedStyle(this.#target).getPropertyValue("--row"));
-    this.#events = events.slice(); // between two paintings nothing moves, however much comes in
+    this.#events = events.slice(); // a copy: scrolling between two paintings must not show new events
     this.#look = look;
     setText(this.#empty, look.emptyWords);
     this.#empty.hidden = events.length > 0;
@@ -62,13 +62,13 @@ export class List {
     this.#focusRow(Math.max(0, Math.min(this.#events.length - 1, index)));
   }
 
-  // -- place: index 0 is the newest
+  // -- rows by index: 0 is the newest
 
   #at(index) { return this.#events[this.#events.length - 1 - index]; }
   #indexOf(event) { return this.#events.length - 1 - this.#events.lastIndexOf(event); }
   #top(index) { return index * this.#height + (this.#open && index > this.#indexOf(this.#open) ? this.#detailHeight : 0); }
 
-  // Which row is at the upper edge
+  // The index of the row at the upper edge
   #first(scrollTop) {
     const open = this.#open ? this.#indexOf(this.#open) : -1;
     let first = Math.floor(scrollTop / this.#height);
@@ -76,8 +76,8 @@ export class List {
     return Math.min(first, this.#events.length - 1);
   }
 
-  // What is being read: {event, below (how far the edge lies under its top)}; null at the top, where the newest is read.
-  // Asked of the scroller as it is now, since a person may have scrolled after the last painting.
+  // The row at the upper edge, which a person is reading: {event, below: pixels from the row's top down to the edge}.
+  // Null at the top of the list, where new rows push the others down. Measured now, because a person may have scrolled since the last painting.
   #reading() {
     const {scrollTop} = this.#scroller;
     if (scrollTop < 4 || !this.#events.length) return null;
@@ -85,11 +85,11 @@ export class List {
     return {event: this.#at(first), below: scrollTop - this.#top(first)};
   }
 
-  // What is being read stays where it is, however much comes in above it.
+  // `reading`: the row that keeps its position on the screen while new rows arrive above it.
   #draw(refresh = false, reading = null) {
     if (!this.#look || !this.#events.length) return;
     const count = this.#events.length;
-    this.#body.style.height = `${count * this.#height + this.#detailHeight}px`; // before it is scrolled: it can't go beyond that
+    this.#body.style.height = `${count * this.#height + this.#detailHeight}px`; // set before scrollTop, which the browser limits to this height
     if (reading && this.#events.includes(reading.event)) this.#scroller.scrollTop = this.#top(this.#indexOf(reading.event)) + reading.below;
     const {scrollTop, clientHeight} = this.#scroller;
     const open = this.#open ? this.#indexOf(this.#open) : -1;
@@ -106,7 +106,7 @@ export class List {
         this.#rows.delete(event);
       }
     }
-    let place = this.#body.firstChild; // in the page they stand in the order in which they are seen
+    let next = this.#body.firstChild; // the document has the rows in the order of the list, for screen readers and the Tab key
     for (const [event, index] of shown) {
       let row = this.#rows.get(event);
       if (!row) {
@@ -116,16 +116,16 @@ export class List {
       } else if (refresh) {
         this.#fill(row, event);
       }
-      if (place === this.#detail && place) place = place.nextSibling;
-      if (row.element === place) place = place.nextSibling;
-      else this.#body.insertBefore(row.element, place);
+      if (next === this.#detail && next) next = next.nextSibling;
+      if (row.element === next) next = next.nextSibling;
+      else this.#body.insertBefore(row.element, next);
       row.element.style.top = `${this.#top(index)}px`;
       row.element.setAttribute("aria-rowindex", String(index + 2));
     }
     this.#placeDetail(open, refresh);
   }
 
-  // Most of what is in view fits; what is longer is cut and says so.
+  // The scale fits 80 % of the rows in view. A longer bar is cut and marked.
   #setScale(events) {
     const totals = events.map((event) => totalUs(gaps(event, this.#look.order)) ?? 0).sort((a, b) => a - b);
     const maxUs = niceMaxUs((this.#look.log ? totals.at(-1) : percentile(totals, 80)) || 1);
@@ -136,10 +136,10 @@ export class List {
   #newRow(event) {
     const cells = {
       button: element("button", {type: "button", class: "link", onclick: (click) => { click.stopPropagation(); this.#toggle(event); }}),
-      time: cell("c-time mono"), bar: element("div", {class: "bar"}), total: cell("c-total n"), longest: cell("c-longest"), place: cell("c-place mono n"),
+      time: cell("c-time mono"), bar: element("div", {class: "bar"}), total: cell("c-total n"), longest: cell("c-longest"), position: cell("c-position mono n"),
     };
     const row = element("div", {role: "row", class: "row", onclick: () => { if (!String(getSelection())) this.#toggle(event); }},
-      element("span", {role: "cell", class: "c-id"}, cells.button), cells.time, element("span", {role: "cell", class: "c-bar"}, cells.bar), cells.total, cells.longest, cells.place);
+      element("span", {role: "cell", class: "c-id"}, cells.button), cells.time, element("span", {role: "cell", class: "c-bar"}, cells.bar), cells.total, cells.longest, cells.position);
     return {element: row, cells};
   }
 
@@ -159,7 +159,7 @@ export class List {
     setText(cells.total, state === "recorded" ? duration(totalUs(found) ?? 0) : {posting: "sending", failed: "failed", gone: "not kept"}[state] ?? state);
     setText(cells.longest, most && most.us > 0 ? `${most.letter} ${duration(most.us)}` : "");
     cells.longest.title = most ? `${most.start} to ${most.end}` : "";
-    setText(cells.place, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
+    setText(cells.position, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
     row.classList.toggle("opened", event === this.#open);
   }
 
@@ -189,7 +189,7 @@ export class List {
     const row = this.#rows.get(this.#open)?.element;
     if (row && row.nextSibling !== this.#detail) row.after(this.#detail);
     const state = this.#look.stateOf(this.#open);
-    // Once recorded it changes no more, and is left alone: what is opened or marked in it stays so.
+    // Drawn again only if the state changed, so that a selection or an opened part inside it is kept.
     if (made || (refresh && this.#detail.dataset.state !== state)) {
       this.#detail.dataset.state = state;
       this.#drawDetail(this.#detail.firstChild, this.#open);
@@ -227,7 +227,7 @@ export class List {
 const column = (name, text) => element("span", {role: "columnheader", class: name}, text);
 const cell = (name) => element("span", {role: "cell", class: name});
 
-// What a person calls it: the id it was given, else the start of its key
+// The event's name for people: its id, or the start of its key if it has no id
 export function name(event) {
   const id = event.value?.id;
   if (typeof id === "number" || (typeof id === "string" && id)) return `#${String(id).slice(0, 12)}`;

@@ -1,9 +1,9 @@
-// The only file that knows addresses.
+// Every request that the page sends. The only script that knows addresses.
 
 import * as token from "./token.js";
 
-export class Failed extends Error {
-  // status 0: no answer
+class Failed extends Error {
+  // `status`: HTTP's, or 0 without an answer
   constructor(status, sentence) {
     super(sentence);
     this.status = status;
@@ -20,12 +20,12 @@ async function ask(url, options = {}, seconds = 4) {
   let body = null;
   try {
     body = await response.json();
-  } catch { /* answered by something that is not ours */ }
+  } catch { /* not JSON, so another program answers at this address */ }
   if (!response.ok || body === null) throw new Failed(response.status, body?.error ?? `An answer that is not ours, with status ${response.status}.`);
   return body;
 }
 
-// What changes something: with the worker's API_TOKEN where it wants one, and asked again once the person has given it
+// Requests that change something need the worker's API_TOKEN, if it has one. After a 401 the person is asked for it and the request repeated.
 async function post(url, body, seconds, headers = {}) {
   for (;;) {
     const brought = token.known();
@@ -40,7 +40,7 @@ async function post(url, body, seconds, headers = {}) {
 
 const query = (parameters) => new URLSearchParams(parameters).toString();
 
-// -- the page's own address: the producer
+// -- the page's own origin, which is the producer's
 export const page = () => ask("/page");
 export const cluster = () => ask("/cluster");
 export const records = (topic, partition, limit) => ask(`/records?${query({topic, partition, limit})}`);
@@ -53,18 +53,19 @@ export const curl = () => `curl ${location.origin}/ \\
   -H 'Content-Type: application/json' \\
   -d '{"id": "by hand", "clicked": '$(date +%s000)'}'`;
 
-// -- a worker; `base` is its origin, "" for the page's own
+// -- any worker. `base`: its origin, or "" for the page's own.
 export const status = (base) => ask(`${base}/status`, {}, 1.5);
 export const events = (base, limit) => ask(`${base}/events?${query({limit})}`);
 export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`);
 
-// Calls row(row, id) for each row, opened() and lost(). `after`: the id to go on from. Returns what ends it.
+// Opens the stream of rows. `after`: the id of the last row received, or null. Calls opened(), row(row, id) for each row, and lost().
+// Returns a function that closes the stream.
 export function stream(base, after, {opened, row, lost}) {
   const source = new EventSource(`${base}/events/stream${after ? `?${query({after})}` : ""}`);
   source.onopen = opened;
   source.onmessage = (message) => row(JSON.parse(message.data), message.lastEventId);
   source.onerror = () => {
-    source.close(); // tried again by us, from the last id, once the worker answers: the browser's own way gives up at a 503
+    source.close(); // the worker's next status reopens it; the browser's own reconnect gives up at a 503
     lost();
   };
   return () => source.close();

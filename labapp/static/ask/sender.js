@@ -1,10 +1,10 @@
-// Sends one event or a burst, paced. What a post needs is given: nothing here knows an address or draws.
+// Paces bursts, repeats failed requests and makes keys. The function that posts is passed in.
 
-// Under way at once: browsers open six connections to an address, and the page's other questions need one.
+// Concurrent requests. Browsers open six connections to one origin, and the page's other requests need one.
 const LANES = 5;
 const TRIES = 6;
 
-// Calls post(clickedUs) `count` times, `rate` a second (0: as fast as answers come). `signal` ends it early.
+// Calls post(clickedUs) `count` times, `rate` per second (0: as soon as answers come). `signal` ends the burst early.
 export async function burst(count, rate, post, signal, nowUs) {
   const began = performance.now();
   let next = 0;
@@ -22,7 +22,8 @@ export async function burst(count, rate, post, signal, nowUs) {
   await Promise.all(Array.from({length: Math.min(LANES, count)}, lane));
 }
 
-// Until acknowledged, under the same key: a retry never makes a second event. Throws what the last try threw.
+// Retries post() while Kafka or the server does not answer. `post` must use the same key each time, so that a retry makes no second event.
+// Throws the error of the last attempt.
 export async function persistently(post, tell) {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -35,12 +36,12 @@ export async function persistently(post, tell) {
   }
 }
 
-// A UUID of version 7: its first 48 bits are the time in milliseconds, so that keys sort by time.
+// A UUID of version 7. Its first 48 bits are the time in milliseconds, so keys sort by time.
 export function uuid7(nowMs) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   let time = Math.floor(nowMs);
-  for (let place = 5; place >= 0; place--) {
-    bytes[place] = time % 256;
+  for (let index = 5; index >= 0; index--) {
+    bytes[index] = time % 256;
     time = Math.floor(time / 256);
   }
   bytes[6] = (bytes[6] & 0x0f) | 0x70;

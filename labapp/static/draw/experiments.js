@@ -1,20 +1,21 @@
-// The experiments: asks the lab, and keeps a line for each with what it proved. Only in the local lab.
+// Draws a line for each experiment: what was done, how long it took, and what it proved. Only the local lab has experiments.
 
-import * as api from "./api.js";
 import {element, setText} from "./dom.js";
-import {clock, duration, nowUs} from "./time.js";
+import {clock, duration, nowUs} from "../state/time.js";
 
 const LINES = 5;
 
 export class Experiments {
   busy = false;
-  #log; #proof = null;
+  #log; #ask; #proof = null;
 
-  constructor(log) {
+  // ask(action, name) tells the lab to do it and resolves when it is done.
+  constructor(log, ask) {
     this.#log = log;
+    this.#ask = ask;
   }
 
-  // Resolves when the lab has done it.
+  // Resolves when the lab has done it, or has failed: this never throws.
   async run(action, name) {
     this.busy = true;
     const outcome = element("span", {}, " …");
@@ -23,7 +24,7 @@ export class Experiments {
     while (this.#log.children.length > LINES) this.#log.lastChild.remove();
     const began = performance.now();
     try {
-      await api.experiment(action, name);
+      await this.#ask(action, name);
       setText(outcome, `: done in ${duration((performance.now() - began) * 1000)}.`);
     } catch (error) {
       setText(outcome, `: ${error.message}`);
@@ -32,7 +33,7 @@ export class Experiments {
     this.busy = false;
   }
 
-  // Until the next experiment the newest line tells the proof as it is.
+  // Updates the proof in the newest line, until the next experiment starts.
   proof(line) {
     if (this.#proof) setText(this.#proof, line);
   }

@@ -1,55 +1,11 @@
-// How long the gaps take: in words, in figures and over time, with the incidents in the same axis. Takes data and elements.
+// Draws how long the gaps take: in words, as a table, and over time with the incidents on the same axis. Takes data and elements.
 
 import {element} from "./dom.js";
-import {gapNames, gaps, meaning, percentile, times} from "./stages.js";
-import {clock, duration} from "./time.js";
+import {P99_COUNT_MIN} from "../state/figures.js";
+import {gapNames, meaning} from "../state/stages.js";
+import {clock, duration} from "../state/time.js";
 
-const SPAN_US = 300e6;
-const BUCKET_US = 5e6;
-export const WINDOW = 500;
-const P99_COUNT_MIN = 100; // below it p99 would only be the largest, under a finer name
 const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
-
-// -- figures: pure
-
-// Of the newest recorded events: for each gap and for the whole {letter, start, end, count, p50, p95, p99, max, below0}
-export function figures(events, order) {
-  const rows = [];
-  for (let index = events.length - 1; index >= 0 && rows.length < WINDOW; index--) if (events[index].recorded) rows.push(times(events[index], order));
-  const row = (start, end, more) => {
-    const found = rows.filter((at) => at[start] !== null && at[end] !== null).map((at) => at[end] - at[start]).sort((a, b) => a - b);
-    return {start, end, ...more, count: found.length, p50: percentile(found, 50), p95: percentile(found, 95),
-      p99: found.length >= P99_COUNT_MIN ? percentile(found, 99) : null, max: found.at(-1) ?? null, below0: found.filter((us) => us < 0).length};
-  };
-  return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), whole: row(order[0], order.at(-1), {letter: ""})};
-}
-
-// Over time: {x: [seconds], y: [[ms or null, …], …]}, a list for each gap
-export function overTime(events, order, percent, nowUs) {
-  const names = gapNames(order);
-  const end = Math.ceil(nowUs / BUCKET_US);
-  const count = SPAN_US / BUCKET_US;
-  const buckets = Array.from({length: count}, () => names.map(() => []));
-  for (let index = events.length - 1; index >= 0; index--) {
-    const event = events[index];
-    const bucket = buckets[count - (end - Math.floor(event.at / BUCKET_US))];
-    if (!bucket) {
-      if (event.at < nowUs - SPAN_US - BUCKET_US) break;
-      continue;
-    }
-    for (const gap of gaps(event, order)) if (gap.letter.length === 1) bucket[gap.index].push(gap.us);
-  }
-  const value = (found) => {
-    if (!found.length || (percent === 99 && found.length < P99_COUNT_MIN)) return null;
-    return percentile(found.sort((a, b) => a - b), percent) / 1000;
-  };
-  return {
-    x: buckets.map((_, index) => ((end - count + index + 0.5) * BUCKET_US) / 1e6),
-    y: names.map((gap) => buckets.map((bucket) => value(bucket[gap.index]))),
-  };
-}
-
-// -- drawing
 
 export function drawWords(target, {count, gaps: found, whole}) {
   const known = found.filter((gap) => gap.count);
@@ -81,7 +37,7 @@ export class Chart {
     this.#target = target;
   }
 
-  // `look`: {order, percent, log, theme}
+  // `look`: {order, percent, log, ink}. The plot is made anew when one of them changes, so `ink` stands for the theme.
   draw({x, y}, incidents, look) {
     this.#incidents = incidents;
     const made = JSON.stringify([look, this.#target.clientWidth]);
@@ -117,7 +73,7 @@ export class Chart {
     ctx.strokeStyle = ctx.fillStyle = colour;
     ctx.lineWidth = devicePixelRatio;
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    const ends = [-Infinity, -Infinity, -Infinity]; // where the text of each line ends
+    const ends = [-Infinity, -Infinity, -Infinity]; // x at which the text on each of the three lines ends
     for (const {atUs, text} of this.#incidents) {
       const x = plot.valToPos(atUs / 1e6, "x", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -130,7 +86,7 @@ export class Chart {
       const fits = x + width < bbox.left + bbox.width;
       const left = fits ? x + 4 * devicePixelRatio : x - width + 4 * devicePixelRatio;
       const line = ends.findIndex((end) => end <= left);
-      if (line < 0) continue; // the list of incidents has them all
+      if (line < 0) continue; // no room; the list of incidents below the chart has all of them
       ctx.fillText(text, left, bbox.top + (11 + line * 13) * devicePixelRatio);
       ends[line] = left + width;
     }

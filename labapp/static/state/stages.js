@@ -1,8 +1,8 @@
 // An event's stages and the gaps between them. Pure. The order of the stages comes from the server.
 
-const WAITED_US = 1e6; // longer than any copy or fetch takes
+const WAITED_US = 1e6; // replication and a fetch take less than this
 
-// What happens in a gap, in words; a gap that is not here has none.
+// What happens in each gap. A gap that is not listed gets no explanation.
 const MEANING = {
   "clicked received": "the browser, the network and the producer’s HTTP",
   "received produced": "the producer’s own work",
@@ -10,13 +10,13 @@ const MEANING = {
   "appended consumed": "the copy to the other broker, and the consumer’s fetch",
 };
 
-// How a gap of this length is explained
+// The explanation of a gap that took `us`, or ""
 export function meaning(start, end, us) {
   if (end === "consumed" && us > WAITED_US) return "it waited in Kafka until the consumer was there";
   return MEANING[`${start} ${end}`] ?? "";
 }
 
-export const letter = (index) => "ABCDEFGH"[index];
+const letter = (index) => "ABCDEFGH"[index];
 
 // The names of all gaps, in order: {letter, index, start, end}
 export function gapNames(order) {
@@ -25,7 +25,7 @@ export function gapNames(order) {
   }));
 }
 
-// When each stage was, in microseconds, clicked put right by what its browser's clock was ahead: {clicked: …, …}
+// The time of each stage in microseconds, or null: {clicked: …, …}. *clicked* is corrected by the error of its browser's clock.
 export function times(event, order) {
   const found = {};
   for (const stage of order) found[stage] = event.stages[`${stage}_us`] ?? null;
@@ -33,13 +33,13 @@ export function times(event, order) {
   return found;
 }
 
-// The gaps of one event, between stages that are known: {letter, index, start, end, fromUs (since the first stage), us}
+// The gaps of one event between its known stages: {letter, index, start, end, fromUs: since the first stage, us, meaning}
 export function gaps(event, order) {
   const at = times(event, order);
   const known = order.map((stage, index) => ({stage, index, us: at[stage]})).filter((stage) => stage.us !== null);
-  return known.slice(1).map((end, place) => {
-    const start = known[place];
-    let letters = "";
+  return known.slice(1).map((end, before) => {
+    const start = known[before];
+    let letters = ""; // more than one if a stage between the two is not known
     for (let index = start.index; index < end.index; index++) letters += letter(index);
     return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us: end.us - start.us,
       meaning: meaning(start.stage, end.stage, end.us - start.us)};

@@ -1,21 +1,20 @@
-// The events that the page knows, and what became of those it sent. No drawing, no fetching.
+// The events that the page knows, and what became of the events it sent. Pure.
 
-export const KEPT = 10_000;
-const SPARE = 500; // dropped at once, so that dropping is rare
+const KEPT = 10_000;
+const SPARE = 500; // old events are dropped this many at a time, so that dropping is rare
 
 export class Store {
   constructor(group) {
-    this.group = group; // a row of another group does not make an event recorded
+    this.group = group; // only a row of this consumer group makes an event recorded
     this.byKey = new Map();
     this.order = []; // by arrival, oldest first
-    this.version = 0; // counts changes
     this.sent = new Map(); // key → {acknowledged, partition, offset, recorded, missing, twice}
-    this.committed = {}; // partition → offset, of our group
+    this.committed = {}; // partition → the group's committed offset
   }
 
   // -- what comes in
 
-  // The page is about to post it.
+  // The page is about to post this event.
   posting(key, value, clickedUs) {
     this.sent.set(key, {});
     this.#add({key, value, stages: {clicked_us: clickedUs}, at: clickedUs - aheadUs(value), posting: true});
@@ -30,16 +29,14 @@ export class Store {
       Object.assign(event, {topic, partition, offset});
       for (const stage of ["received_us", "produced_us", "appended_us"]) event.stages[stage] = stages[stage];
     }
-    this.version++;
   }
 
   failed(key, sentence) {
     const event = this.byKey.get(key);
     if (event) Object.assign(event, {posting: false, failed: sentence});
-    this.version++;
   }
 
-  // A worker of `group` has recorded it.
+  // A worker of `group` has recorded this row.
   row(row, group) {
     let event = this.byKey.get(row.key);
     const ours = group === this.group;
@@ -61,17 +58,16 @@ export class Store {
         if (twice) sent.twice = true;
       }
     }
-    this.version++;
   }
 
-  // A record that lies in the topic and is not consumed yet, whoever produced it.
+  // This record is in the topic and is not consumed yet. Anyone may have produced it.
   waiting(record) {
     const key = record.key ?? `${record.topic}-${record.partition}-${record.offset}`;
     if (this.byKey.has(key)) return;
     let value = null;
     try {
       value = JSON.parse(record.value);
-    } catch { /* the consumer will say what it is */ }
+    } catch { /* the consumer decides what such a record is */ }
     const number = (text) => (/^\d{1,16}$/.test(text ?? "") ? Number(text) : null);
     const stages = {
       clicked_us: typeof value?.clicked === "number" ? Math.round(value.clicked * 1000) : null,
@@ -85,7 +81,7 @@ export class Store {
 
   // -- what is known
 
-  // recorded, posting, failed, waiting; gone: the group is past it, and it has no row
+  // One of: recorded, posting, failed, waiting, gone. Gone: the group has committed beyond the event, and no row of it came.
   state(event) {
     if (event.recorded) return "recorded";
     if (event.failed) return "failed";
@@ -93,7 +89,7 @@ export class Store {
     return this.committed[event.partition] > event.offset ? "gone" : "waiting";
   }
 
-  // Keys that were acknowledged, which the group is past, and of which no row came: to be asked for one by one.
+  // Keys of acknowledged events that the group has committed beyond, but of which no row came
   *unaccounted() {
     for (const [key, sent] of this.sent) {
       if (sent.acknowledged && !sent.recorded && !sent.missing && this.committed[sent.partition] > sent.offset) yield key;
@@ -102,7 +98,6 @@ export class Store {
 
   missing(key) {
     this.sent.get(key).missing = true;
-    this.version++;
   }
 
   proof() {
@@ -134,18 +129,17 @@ export class Store {
   #add(event) {
     event.aheadUs = aheadUs(event.value);
     event.stages = {...event.stages};
-    let place = this.order.length;
-    while (place > 0 && this.order[place - 1].at > event.at) place--;
-    this.order.splice(place, 0, event);
+    let index = this.order.length;
+    while (index > 0 && this.order[index - 1].at > event.at) index--;
+    this.order.splice(index, 0, event);
     this.byKey.set(event.key, event);
     if (this.order.length > KEPT + SPARE) {
       for (const old of this.order.splice(0, SPARE)) this.byKey.delete(old.key);
     }
-    this.version++;
   }
 }
 
-// How far the clock of the browser that clicked was ahead of the server's, as it said
+// How far the sending browser's clock was ahead of the server's, as the event's value says. 0 if it does not say.
 function aheadUs(value) {
   return typeof value?.clock_ahead_ms === "number" ? Math.round(value.clock_ahead_ms * 1000) : 0;
 }

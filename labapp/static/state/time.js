@@ -1,4 +1,4 @@
-// Times and durations as people read them. All are microseconds; times since the epoch.
+// Formats times and durations for people. All arguments are microseconds, times since the epoch.
 
 const two = (number) => String(number).padStart(2, "0");
 

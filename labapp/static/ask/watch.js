@@ -1,7 +1,7 @@
-// Watches the cluster: what happened in it, which events wait in the topic, and which have no row. Draws nothing.
+// Watches the cluster: incidents, events that wait in the topic, and events that have no row.
 
 import * as api from "./api.js";
-import {incidents as between} from "./incidents.js";
+import {incidents as between} from "../state/incidents.js";
 
 const INCIDENTS_KEPT = 100;
 const AT_ONCE = 20;
@@ -9,8 +9,8 @@ const WAITING_MAX = 100;
 
 export class Watch {
   cluster = null;
-  problem = null; // why `cluster` is not of now
-  #away = false; // whether that is since no broker answers
+  problem = null; // why `cluster` is out of date; null: it is not
+  #away = false; // whether no broker answers
   incidents; // [{atUs, text}], oldest first
   #page; #store; #consumers; #changed; #nowUs; #asking = null;
 
@@ -38,13 +38,13 @@ export class Watch {
     return this.cluster?.groups.find((group) => group.name === name);
   }
 
-  // The cluster as it was, with all brokers away; null where that is not known.
+  // The last known cluster with all brokers marked away. Null unless no broker answers and a cluster is known.
   withoutBrokers() {
     if (!this.#away || !this.cluster) return null;
     return {...this.cluster, brokers: this.cluster.brokers.map((broker) => ({...broker, state: "away"}))};
   }
 
-  // How many events wait for this worker
+  // How many events wait in this worker's partitions
   lag(worker) {
     if (worker.state === "offline") return 0;
     const mine = this.group(worker.group)?.partitions.filter((each) => worker.partitions.includes(each.partition)) ?? [];
@@ -71,7 +71,7 @@ export class Watch {
     this.#changed();
   }
 
-  // Events that lie in the topic and that no consumer has read: also those which another page, or curl, has sent.
+  // Finds events in the topic that no consumer has read. Another page or curl may have sent them.
   #findWaiting(group) {
     const known = new Map();
     for (const event of this.#store.order) if (this.#store.state(event) === "waiting") known.set(event.partition, (known.get(event.partition) ?? 0) + 1);
@@ -79,14 +79,14 @@ export class Watch {
       try {
         const {records} = await api.records(this.#page.topic, partition, Math.min(lag, WAITING_MAX));
         for (const record of records) if (record.offset >= (committed ?? 0)) this.#store.waiting(record);
-      } catch { /* asked again in a moment */ }
+      } catch { /* the next round asks again */ }
     });
   }
 
-  // The group is past them, and no row came: only a worker that says 404 makes an event missing.
+  // The group has committed beyond these events, but no row came. An event counts as missing only if a worker answers 404.
   async #findMissing() {
     if (this.#store.unaccounted().next().done) return;
-    await new Promise((resolve) => { setTimeout(resolve, 300); }); // a row on its way comes first
+    await new Promise((resolve) => { setTimeout(resolve, 300); }); // the row may still be on its way in the stream
     for (const key of [...this.#store.unaccounted()].slice(0, AT_ONCE)) {
       const worker = this.#consumers.find((each) => each.group === this.#page.group && each.state === "online");
       if (!worker) return;

@@ -1,8 +1,8 @@
-// Draws what runs, in the direction of an event: producer, topic on its brokers, consumers. Takes data and an element.
+// Draws the processes in the order in which an event passes them: producer, brokers, consumers. Takes data and an element.
 
 import {element, setText} from "./dom.js";
-import {brokerName} from "./incidents.js";
-import {clock, plural} from "./time.js";
+import {brokerName} from "../state/incidents.js";
+import {clock, plural} from "../state/time.js";
 
 const EXPLAINED = {starting: "waits for its partitions, or reads its table", stalled: "events wait and it does not move", offline: "does not answer"};
 
@@ -11,7 +11,7 @@ export class Flow {
   #boxes = new Map();
   #columns;
 
-  // experiment(action, name) is called by the buttons
+  // The buttons call experiment(action, name).
   constructor(target, experiment) {
     this.#experiment = experiment;
     const labels = ["Producer", "Kafka", "Consumers"];

@@ -1,12 +1,12 @@
 // Draws the topics with their partitions and the groups' lag, and the records of a partition. Takes data and an element.
 
 import {element} from "./dom.js";
-import {brokerName} from "./incidents.js";
-import {clock, local, utc} from "./time.js";
+import {brokerName} from "../state/incidents.js";
+import {clock, local, utc} from "../state/time.js";
 
-// show(topic, partition) is called by the buttons
+// The buttons call show(topic, partition).
 export function drawCluster(target, {topics, groups}, show) {
-  const focused = target.contains(document.activeElement) ? document.activeElement.dataset.place : null;
+  const focused = target.contains(document.activeElement) ? document.activeElement.dataset.partition : null;
   const source = topics[0]?.name;
   const columns = ["partition", "leader", "in sync", "records", ...groups.map((group) => `lag of ${group.name}`), ""];
   const bodies = topics.map((topic) => element("tbody", {},
@@ -15,7 +15,7 @@ export function drawCluster(target, {topics, groups}, show) {
     ...topic.partitions.map((partition) => row(topic, partition, topic.name === source ? groups : groups.map(() => null), show))));
   target.replaceChildren(element("table", {class: "partitions"}, element("caption", {class: "hidden"}, "Partitions"),
     element("thead", {}, element("tr", {}, ...columns.map((text, index) => element("th", {scope: "col", class: index >= 3 ? "n" : null}, text || element("span", {class: "hidden"}, "look inside"))))), ...bodies));
-  if (focused) target.querySelector(`[data-place="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
+  if (focused) target.querySelector(`[data-partition="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
 }
 
 function row(topic, partition, groups, show) {
@@ -29,7 +29,7 @@ function row(topic, partition, groups, show) {
     element("td", {class: out.length ? "problem-text" : null}, `${inSync.length} of ${replicas.length}`, out.length ? ` (not ${out.map(brokerName).join(", ")})` : ""),
     element("td", {class: "n", title: known ? `offsets ${first} to ${next}` : null}, count),
     ...groups.map((group) => lag(group, partition.partition)),
-    element("td", {class: "n"}, element("button", {type: "button", class: "tiny", "data-place": `${topic.name} ${partition.partition}`, "aria-label": `Newest records of ${topic.name}, partition ${partition.partition}`,
+    element("td", {class: "n"}, element("button", {type: "button", class: "tiny", "data-partition": `${topic.name} ${partition.partition}`, "aria-label": `Newest records of ${topic.name}, partition ${partition.partition}`,
       onclick: () => show(topic.name, partition.partition)}, "records")));
 }
 
@@ -43,7 +43,7 @@ function lag(group, partition) {
 
 const REASON = ["topic", "partition", "offset", "time", "reason"];
 
-// `records`: newest first, or null while they are asked for; `problem`: why there are none
+// `records`: newest first, or null while the answer is not there yet. `problem`: why there are no records.
 export function drawRecords(target, {title, records, problem, dead}, {close, again}) {
   const head = element("div", {class: "title"}, element("h3", {}, title), element("span", {class: "grow"}),
     element("button", {type: "button", class: "tiny", onclick: again}, "read again"), element("button", {type: "button", class: "tiny", onclick: close}, "close"));

@@ -1,8 +1,8 @@
-// The polite voice for screen readers: at most once in 2 s, and only what is new. Takes data and an element.
+// Writes the live region that screen readers announce: at most once every 2 s, and only what is new. Takes data and an element.
 
 import {setText} from "./dom.js";
-import {gaps, longest, totalUs} from "./stages.js";
-import {duration, plural} from "./time.js";
+import {gaps, longest, totalUs} from "../state/stages.js";
+import {duration, plural} from "../state/time.js";
 
 const SILENCE_MS = 2000;
 
@@ -19,7 +19,7 @@ export class Voice {
     const before = this.#said;
     if (before && (performance.now() - before.at < SILENCE_MS || (recorded === before.recorded && waiting === before.waiting))) return;
     this.#said = {at: performance.now(), recorded, waiting};
-    if (!before) return; // what was there when the page came is no news
+    if (!before) return; // events that were there when the page opened are not announced
     const newest = events.findLast((event) => event.recorded);
     const found = newest ? gaps(newest, order) : [];
     const most = longest(found);

@@ -1,25 +1,25 @@
-// One worker as the page sees it: asked every second, listened to while it is there. Draws nothing.
+// One worker as the page sees it: its status, which main.js polls, and its stream of rows.
 
 import * as api from "./api.js";
-import {nowUs} from "./time.js";
+import {nowUs} from "../state/time.js";
 
 const HISTORY = 1000;
 
 export class Worker {
   state = "unknown"; // online, starting, stalled, offline
-  sinceUs = null; // null: before the page looked
+  sinceUs = null; // since when it has this state; null: since before the page opened
   seen = false; // whether it ever answered
   group = null;
   partitions = [];
   role = null;
   connected = false; // to its stream
-  behindSinceUs = null; // since when the stream is away though the worker was seen
+  behindSinceUs = null; // since when the stream is lost; null: connected, or never connected
 
   #lastId = null;
   #end = null;
   #asking = null;
 
-  // told: {changed(worker), row(row, worker), serverUs(), clock(asked, received, answered, had)}
+  // told: {changed(worker, the state before), row(row, worker), serverUs(), clock(asked, received, answered, had), which may be left out}
   constructor(base, name, told) {
     Object.assign(this, {base, name, told});
   }
@@ -56,7 +56,7 @@ export class Worker {
     this.told.changed(this, before);
   }
 
-  // The stream first, then what was before: what comes twice is known by its key.
+  // Opens the stream before it reads the older rows, so that no row falls in between. The store knows repeated rows by their key.
   #listen() {
     const after = this.#lastId;
     this.#end = api.stream(this.base, after, {
@@ -75,7 +75,7 @@ export class Worker {
         this.connected = false;
         this.behindSinceUs ??= this.told.serverUs();
         this.told.changed(this);
-        setTimeout(() => this.ask(), 200); // most likely it has ended: say so at once
+        setTimeout(() => this.ask(), 200); // most likely the worker ended: show that without waiting for the next poll
       },
     });
   }
@@ -87,7 +87,7 @@ export class Worker {
         for (const row of events.toReversed()) this.told.row(row, this);
         return;
       } catch {
-        await new Promise((resolve) => { setTimeout(resolve, 500); }); // it is starting
+        await new Promise((resolve) => { setTimeout(resolve, 500); }); // the worker is starting
       }
     }
   }

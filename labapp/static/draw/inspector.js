@@ -1,24 +1,25 @@
-// The records of one partition, or the dead letters, under the cluster: asks for them and has them drawn.
+// Draws the records of one partition, or the dead letters, below the cluster. The functions that fetch them are passed in.
 
-import * as api from "./api.js";
 import {drawRecords} from "./cluster.js";
 
 const RECORDS = 20;
 const DEAD_LETTERS = 50;
 
 export class Inspector {
-  #target; #shown = null;
+  #target; #ask; #shown = null;
 
-  constructor(target) {
+  // ask: {records(topic, partition, limit), deadLetters(limit)}. Both resolve to {records}.
+  constructor(target, ask) {
     this.#target = target;
+    this.#ask = ask;
   }
 
   records(topic, partition) {
-    return this.#show(`Newest records of ${topic}, partition ${partition}`, false, () => api.records(topic, partition, RECORDS));
+    return this.#show(`Newest records of ${topic}, partition ${partition}`, false, () => this.#ask.records(topic, partition, RECORDS));
   }
 
   deadLetters(topic) {
-    return this.#show(`Newest dead letters in ${topic}`, true, () => api.deadLetters(DEAD_LETTERS));
+    return this.#show(`Newest dead letters in ${topic}`, true, () => this.#ask.deadLetters(DEAD_LETTERS));
   }
 
   async #show(title, dead, ask) {

@@ -1,4 +1,4 @@
-// What happened between two views of the cluster, in words. Pure.
+// Compares two answers of /cluster and says in words what happened between them. Pure.
 
 export const brokerName = (id) => `broker-${id}`;
 

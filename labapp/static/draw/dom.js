@@ -1,6 +1,6 @@
-// Making elements. Text is always set as text: what comes from a topic never becomes markup.
+// Makes elements. Text is always set as text, so the content of a topic never becomes markup (XSS).
 
-// element("p", {class: "soft", hidden: true}, "text", child, …); null children are left out
+// element("p", {class: "soft", hidden: true}, "text", child, …). Children that are null, undefined or false are left out.
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,7 +12,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Only where it changes something: else a selection or a screen reader's place would be lost with every paint.
+// Sets a text only if it differs. Setting the same text again would drop a selection and move a screen reader's cursor.
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

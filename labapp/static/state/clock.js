@@ -1,11 +1,11 @@
-// How far the browser's clock is ahead of the server's, measured as NTP does: a server's time between two of ours. Pure.
+// How far the browser's clock is ahead of the server's, measured as NTP does: the server's times lie between the request's and the answer's. Pure.
 
 const KEPT = 40;
 
 export class Clock {
   #samples = [];
 
-  // All in microseconds: we asked, it received, it answered, we had the answer.
+  // All in microseconds. `asked` and `had` the answer: the browser's clock. `received` and `answered`: the server's.
   sample(asked, received, answered, had) {
     const aheadUs = ((asked - received) + (had - answered)) / 2;
     const errorUs = Math.max(0, ((had - asked) - (answered - received)) / 2);
@@ -18,7 +18,7 @@ export class Clock {
     return this.#samples.reduce((best, sample) => (best && best.errorUs <= sample.errorUs ? best : sample), null);
   }
 
-  // What to take off a browser time; 0 where the difference is no more than the error of measuring it.
+  // Microseconds to subtract from a time of the browser. 0 if the difference is within the error of measurement.
   get correctionUs() {
     const best = this.best;
     return best && Math.abs(best.aheadUs) > best.errorUs ? Math.round(best.aheadUs) : 0;

@@ -1,8 +1,8 @@
-// Sends events, one or many, and tells the store what becomes of them. Draws nothing.
+// Sends events and tells the store what became of each.
 
 import * as api from "./api.js";
 import {burst, persistently, uuid7} from "./sender.js";
-import {nowUs} from "./time.js";
+import {nowUs} from "../state/time.js";
 
 export class Outbox {
   #store; #clock; #told; #running = null;
@@ -16,7 +16,7 @@ export class Outbox {
 
   get running() { return this.#running !== null; }
 
-  // `count` events, `rate` a second (0: as fast as they go). Called again while it runs, it ends.
+  // Sends `count` events, `rate` per second (0: without pauses). A call during a burst ends the burst.
   async send(count, rate, clickedUs) {
     if (this.#running) {
       this.#running.abort();
@@ -34,7 +34,7 @@ export class Outbox {
     const key = uuid7(clickedUs / 1000);
     const value = {id: nextId(), clicked: clickedUs / 1000};
     const aheadUs = this.#clock.correctionUs;
-    if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can put its clicked right
+    if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can correct its *clicked*
     this.#store.posting(key, value, clickedUs);
     this.#told.changed();
     try {
@@ -47,7 +47,7 @@ export class Outbox {
       this.#store.acknowledged(key, answer);
       this.#told.problem(null);
     } catch (error) {
-      if (error.status === 401) this.#running?.abort(); // the person gave no token, and is not asked for each event of a burst
+      if (error.status === 401) this.#running?.abort(); // the person gave no token: do not ask again for each event of the burst
       this.#store.failed(key, error.message);
       this.#told.problem(error.message);
     }
@@ -55,7 +55,7 @@ export class Outbox {
   }
 }
 
-// Goes on over a reload, and in a second tab.
+// In localStorage, so that ids continue after a reload and in a second tab
 function nextId() {
   try {
     const id = Number(localStorage.getItem("id") ?? 0) + 1;

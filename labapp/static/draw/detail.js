@@ -1,8 +1,8 @@
-// Draws all that is known of one event. Takes data and an element.
+// Draws everything that the page knows about one event. Takes data and an element.
 
 import {copyButton, element} from "./dom.js";
-import {gaps, longest, times} from "./stages.js";
-import {duration, local, utc} from "./time.js";
+import {gaps, longest, times} from "../state/stages.js";
+import {duration, local, utc} from "../state/time.js";
 import {drawBar, inWords, linear} from "./waterfall.js";
 
 export function drawDetail(target, event, order, state, group) {
@@ -39,12 +39,12 @@ function stageTable(event, order, found, most) {
 function facts(event, state, group) {
   const {key, topic, partition, offset, deliveries, value, stages} = event;
   const raw = JSON.stringify({key, topic, partition, offset, deliveries, value, stages}, null, 1);
-  const place = partition === undefined ? "not in the topic yet" : `${partition} : ${offset}`;
+  const position = partition === undefined ? "not in the topic yet" : `${partition} : ${offset}`;
   const fact = (name, ...what) => [element("dt", {}, name), element("dd", {}, ...what)];
   return element("div", {},
     element("dl", {class: "facts"},
       ...fact("key", element("span", {class: "mono"}, key)),
-      ...fact("partition : offset", element("span", {class: "mono"}, place)),
+      ...fact("partition : offset", element("span", {class: "mono"}, position)),
       ...fact("recorded", state === "recorded" ? `by ${group}, ${deliveries === 1 ? "delivered once" : `delivered ${deliveries} times, recorded once`}` : "not yet"),
       ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)}`)),
       ...fact("value", element("code", {class: "wrap"}, shortened(JSON.stringify(value))))),

@@ -1,23 +1,23 @@
-// Draws the way of an event as a bar, one segment a gap. Takes data and an element.
+// Draws where an event's time went: a bar with one segment for each gap. Takes data and an element.
 
 import {element} from "./dom.js";
-import {gapNames, gaps, longest, totalUs} from "./stages.js";
-import {duration} from "./time.js";
+import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
+import {duration} from "../state/time.js";
 
-// A scale turns microseconds since the first stage into a place from 0 to 1.
+// A scale turns microseconds since the first stage into a share of the bar's width: 0 to 1, or more for what does not fit.
 export const linear = (maxUs) => (us) => us / maxUs;
 export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
 
 const NICE = [1, 2, 5];
 
-// The next of 1, 2, 5, 10, 20, … ms
+// The smallest of 1, 2, 5, 10, 20, … ms that is not less than `us`
 export function niceMaxUs(us) {
   for (let unit = 1000; ; unit *= 10) {
     for (const factor of NICE) if (us <= unit * factor) return unit * factor;
   }
 }
 
-// `look`: {state, scale, labels (write letters and times), waiting (words)}
+// `look`: {state, scale, labels: whether to write letters and times, waiting: the words for an open end}
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
@@ -26,7 +26,7 @@ export function drawBar(target, event, order, look) {
     const from = Math.min(1, Math.max(0, look.scale(gap.fromUs)));
     const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
     const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
-    place(part, Math.min(from, to), Math.abs(to - from));
+    stretch(part, Math.min(from, to), Math.abs(to - from));
     if (look.labels && gap.us >= 0) {
       if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
       else if (to - from > 0.025) part.textContent = gap.letter;
@@ -36,7 +36,7 @@ export function drawBar(target, event, order, look) {
   }
   if (look.state === "waiting" || look.state === "posting") {
     const part = element("span", {class: "gap open"}, look.labels && endAt < 0.8 ? element("span", {class: "plate"}, look.waiting) : "");
-    place(part, endAt, 1 - endAt);
+    stretch(part, endAt, 1 - endAt);
     parts.push(part);
   } else if (found.length && look.scale(totalUs(found)) > 1.001) {
     parts.push(element("span", {class: "beyond", title: "longer than the scale"}, "▸"));
@@ -44,12 +44,13 @@ export function drawBar(target, event, order, look) {
   target.replaceChildren(...parts);
 }
 
-function place(part, from, width) {
+// `from` and `width`: shares of the bar's width
+function stretch(part, from, width) {
   part.style.left = `${(from * 100).toFixed(3)}%`;
   part.style.width = `${(width * 100).toFixed(3)}%`;
 }
 
-// One sentence or two: the whole, the longest, what is below 0.
+// Says the bar in words: the total, the longest gap, and each gap below 0. Returns texts and elements.
 export function inWords(event, order, state) {
   const found = gaps(event, order);
   if (state === "failed") return ["Not acknowledged. ", element("b", {}, event.failed)];
@@ -76,7 +77,7 @@ export function drawLegend(target, order) {
   element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
 }
 
-// The newest event, large; or what will be here.
+// Draws the newest event, large. Without an event it draws an example.
 export function drawNewest(target, event, order, state) {
   if (!event) {
     const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});
@@ -84,7 +85,7 @@ export function drawNewest(target, event, order, state) {
     gapNames(order).forEach((gap, index) => {
       const width = [0.34, 0.1, 0.3, 0.26][index] ?? 0.1;
       const part = element("span", {class: `gap gap-${gap.index}`}, gap.letter);
-      place(part, from, width);
+      stretch(part, from, width);
       from += width;
       sample.append(part);
     });

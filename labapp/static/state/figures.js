@@ -1,0 +1,45 @@
+// How long the gaps of many events took. Pure.
+
+import {gapNames, gaps, percentile, times} from "./stages.js";
+
+const SPAN_US = 300e6;
+const BUCKET_US = 5e6;
+const WINDOW = 500; // the newest recorded events
+export const P99_COUNT_MIN = 100; // with fewer events, p99 would only repeat the largest
+
+// Figures of the newest recorded events: {count, gaps: [figures], whole: figures}. Figures: {letter, start, end, count, p50, p95, p99, max, below0}
+export function figures(events, order) {
+  const rows = [];
+  for (let index = events.length - 1; index >= 0 && rows.length < WINDOW; index--) if (events[index].recorded) rows.push(times(events[index], order));
+  const row = (start, end, more) => {
+    const found = rows.filter((at) => at[start] !== null && at[end] !== null).map((at) => at[end] - at[start]).sort((a, b) => a - b);
+    return {start, end, ...more, count: found.length, p50: percentile(found, 50), p95: percentile(found, 95),
+      p99: found.length >= P99_COUNT_MIN ? percentile(found, 99) : null, max: found.at(-1) ?? null, below0: found.filter((us) => us < 0).length};
+  };
+  return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), whole: row(order[0], order.at(-1), {letter: ""})};
+}
+
+// A percentile of each gap over time: {x: [seconds since the epoch], y: [[ms or null, …], …]}. `y` has one list for each gap.
+export function overTime(events, order, percent, nowUs) {
+  const names = gapNames(order);
+  const end = Math.ceil(nowUs / BUCKET_US);
+  const count = SPAN_US / BUCKET_US;
+  const buckets = Array.from({length: count}, () => names.map(() => []));
+  for (let index = events.length - 1; index >= 0; index--) {
+    const event = events[index];
+    const bucket = buckets[count - (end - Math.floor(event.at / BUCKET_US))];
+    if (!bucket) {
+      if (event.at < nowUs - SPAN_US - BUCKET_US) break;
+      continue;
+    }
+    for (const gap of gaps(event, order)) if (gap.letter.length === 1) bucket[gap.index].push(gap.us);
+  }
+  const value = (found) => {
+    if (!found.length || (percent === 99 && found.length < P99_COUNT_MIN)) return null;
+    return percentile(found.sort((a, b) => a - b), percent) / 1000;
+  };
+  return {
+    x: buckets.map((_, index) => ((end - count + index + 0.5) * BUCKET_US) / 1e6),
+    y: names.map((gap) => buckets.map((bucket) => value(bucket[gap.index]))),
+  };
+}
