@@ -258,8 +258,12 @@ OTEL_SERVICE_NAME: str = config("OTEL_SERVICE_NAME", "labapp", str)
 
 # -- HTTP
 
-# What a request that changes anything has to bring, as `Authorization: Bearer ...`. Empty: nothing.
+# What a request has to bring, as `Authorization: Bearer ...`. Empty: nothing.
 API_TOKEN: str = config("API_TOKEN", "", token, secret=True)
+# Which requests: those that change anything, or all but those for health and for the page's files.
+API_TOKEN_FOR: str = config("API_TOKEN_FOR", "changes", one_of("changes", "everything"))
+if API_TOKEN_FOR == "everything" and not API_TOKEN:
+    raise cant_start("The setting API_TOKEN_FOR='everything' can't be used: API_TOKEN is not set.")
 # The address that HTTP listens on; `faust worker --web-bind` beats it.
 WEB_BIND: str = config("WEB_BIND", "127.0.0.1", str)
 # The name under which the group's other workers reach this one. Empty: the bound address, or the host's name where all are bound.

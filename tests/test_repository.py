@@ -83,6 +83,7 @@ def test_app_json_names_settings_only() -> None:
     values = {name: e["value"] for name, e in offered.items() if "value" in e}
     assert values.pop("ALLOWED_HOSTS") == "*"  # the platform's router passes on only the app's own names, which nobody knows beforehand
     assert values.items() <= settings().items()
+    assert offered["API_TOKEN"]["generator"] == "secret"  # in public nobody may send events without it
 
 
 # -- the page's guide

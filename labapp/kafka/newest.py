@@ -32,5 +32,6 @@ async def newest(consumer: AIOKafkaConsumer, tp: TopicPartition, limit: int, byt
             size += sum(len(record.value or b"") + len(record.key or b"") for record in step)
             stop = start
     finally:
-        consumer.unsubscribe()
+        # It fetches no more. An unsubscribe could come before the client's own task has seen the assignment, and end that task for good.
+        consumer.pause(tp)
     return Newest(records, stop > oldest)

@@ -4,6 +4,7 @@ Faust passes on all headers of the client's request, `Authorization` too, follow
 comes from the group's metadata. So this one passes on the path alone, and reads a bounded answer for a bounded time.
 """
 
+import hmac
 from typing import Any
 
 from aiohttp import ClientError, ClientTimeout
@@ -12,18 +13,29 @@ from faust.exceptions import SameNode
 from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
+from labapp import settings
+
 TIMEOUT_SECONDS = 3
 # Twice what a row has at most, since `/table/` writes the JSON anew.
 ANSWER_BYTES_MAX = 2_000_000
+
+
+def authorization(path: str) -> str:
+    """The header Authorization by which a worker reads that path of another one, if reading needs API_TOKEN.
+
+    Where the other worker is comes from the group's metadata. So it does not get the token itself, but what opens this path alone.
+    """
+    return "Worker " + hmac.digest(settings.API_TOKEN.encode(), path.encode(), "sha256").hex()
 
 
 class Router(router.Router):
     async def ask(self, worker: URL, path: str) -> tuple[int, bytes]:
         """What the worker at that address answers from its own rows: the status, 0 if it gives no answer, and the body."""
         address = URL(f"http://{worker.authority}{path}?local", encoded=True)
-        body = bytearray()
+        headers = {"Authorization": authorization(path)} if settings.API_TOKEN_FOR == "everything" else {}
+        timeout, body = ClientTimeout(TIMEOUT_SECONDS), bytearray()
         try:
-            async with self.app.http_client.get(address, timeout=ClientTimeout(TIMEOUT_SECONDS), allow_redirects=False) as response:
+            async with self.app.http_client.get(address, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 async for part in response.content.iter_any():
                     body += part
                     if len(body) > ANSWER_BYTES_MAX:

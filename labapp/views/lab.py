@@ -9,6 +9,7 @@ from labapp.app import app
 from labapp.experiments import EXPERIMENTS
 from labapp.web.answers import Refused, json_response
 from labapp.web.callers import LOOPBACK
+from labapp.web.same_user import ensure_same_user
 
 
 @app.page("/lab/{action}/{name}")
@@ -18,6 +19,7 @@ class Lab(View):
         if not settings.LAB_CONTROL:
             raise Refused(404, "There are experiments in the local lab only.")
         ensure_own_page(request)
+        ensure_same_user(request)
         return json_response({"said": [await EXPERIMENTS.run(action, name)]})
 
 

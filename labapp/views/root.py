@@ -15,7 +15,7 @@ from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
 from labapp.web import static_files
 from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_response
-from labapp.web.callers import ensure_allowed_page
+from labapp.web.callers import asks_for_page, ensure_allowed_page
 from labapp.web.requests import body_of, traceparent_of
 from labapp.web.shapes import Sent
 
@@ -33,7 +33,7 @@ class Root(View):
         return await (self.post(request) if request.method == "POST" else super().__call__(request))
 
     async def get(self, request: Request) -> StreamResponse:
-        if settings.PRODUCES and "text/html" in request.headers.get("Accept", ""):
+        if asks_for_page(request):
             return static_files.answer("index.html")
         if settings.CONSUMES:
             ensure_allowed_page(request)

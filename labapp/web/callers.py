@@ -8,6 +8,7 @@ from hmac import compare_digest
 from aiohttp import web
 
 from labapp import settings
+from labapp.patched.faust_router import authorization
 from labapp.web.answers import Refused
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,12 +62,36 @@ def _own_origin(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
 
 
+def asks_for_page(request: web.Request) -> bool:
+    """Whether a request for `/` is that of a browser for the page."""
+    return settings.PRODUCES and "text/html" in request.headers.get("Accept", "")
+
+
 @web.middleware
 async def token_checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuses a change without API_TOKEN if that is set. Reads and CORS preflights need none."""
-    if settings.API_TOKEN and request.method not in ("GET", "HEAD", "OPTIONS"):
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(errors="replace"), settings.API_TOKEN.encode()):
-            sentence = "This needs the header Authorization: Bearer with the worker's API_TOKEN."
-            raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
+    """Refuses a request without API_TOKEN if it needs one. CORS preflights need none."""
+    if _needs_token(request) and not _has_token(request):
+        sentence = "This needs the header Authorization: Bearer with the worker's API_TOKEN."
+        raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
     return await handler(request)
+
+
+def _needs_token(request: web.Request) -> bool:
+    if not settings.API_TOKEN or request.method == "OPTIONS":
+        return False
+    if request.method not in ("GET", "HEAD"):
+        return True
+    free = request.path == "/ping" or request.path.startswith(("/health/", "/static/")) or (request.path == "/" and asks_for_page(request))
+    return settings.API_TOKEN_FOR == "everything" and not free
+
+
+def _has_token(request: web.Request) -> bool:
+    sent = request.headers.get("Authorization", "")
+    scheme, _, token = sent.partition(" ")
+    if scheme.lower() == "bearer":
+        return _same(token.strip(), settings.API_TOKEN)
+    return request.method == "GET" and "local" in request.query and _same(sent, authorization(request.rel_url.raw_path))
+
+
+def _same(sent: str, expected: str) -> bool:
+    return compare_digest(sent.encode(errors="replace"), expected.encode())

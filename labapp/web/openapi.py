@@ -17,10 +17,12 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "A row a message. The id is a position to resume from."}}}
+# Whatever API_TOKEN_FOR says.
+_WITHOUT_TOKEN = ("/ping", "/health/live", "/health/ready")
 _SENTENCES = {
     200: "As asked.",
     400: "The request is not as described here.",
-    401: "The worker has an API_TOKEN, and the request does not bring it.",
+    401: "This needs the worker's API_TOKEN, and the request does not bring it.",
     403: "A page asks that may not.",
     404: "There is nothing of that kind here, or this worker does not consume.",
     405: "This worker does not produce.",
@@ -78,7 +80,7 @@ OPERATIONS = [
         path="/",
         summary="Send an event",
         answers={200: shapes.Sent},
-        errors=(400, 401, 405, 408, 413, 415, 503),
+        errors=(400, 405, 408, 413, 415, 503),
         parameters=(_header("Idempotency-Key", shapes.IdempotencyKey), _header("traceparent", shapes.Traceparent)),
         body=shapes.Posted,
     ),
@@ -160,7 +162,7 @@ OPERATIONS = [
         path="/lab/{action}/{name}",
         summary="Stop, start or kill a process of the local lab",
         answers={200: shapes.Said},
-        errors=(401, 403, 404, 409, 502, 504),
+        errors=(403, 404, 409, 502, 504),
         parameters=(_path("action"), _path("name")),
     ),
 ]
@@ -199,7 +201,8 @@ def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     parameters = [
         {"name": one.name, "in": one.location, "required": one.required, "schema": schemas.of(one.kind)} for one in operation.parameters
     ]
-    answers = operation.answers | dict.fromkeys((*operation.errors, 421), shapes.Error)
+    errors = {*operation.errors, 421, *([] if operation.path in _WITHOUT_TOKEN else [401])}
+    answers = operation.answers | dict.fromkeys(sorted(errors), shapes.Error)
     described = {
         "summary": operation.summary,
         "parameters": parameters,
@@ -207,6 +210,6 @@ def _described(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     }
     if operation.body:
         described["requestBody"] = {"required": True, "content": content(operation.body)}
-    if operation.method == "post":
+    if operation.path not in _WITHOUT_TOKEN:
         described["security"] = [{}, {"token": []}]
     return described

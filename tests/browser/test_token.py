@@ -47,3 +47,29 @@ def test_send_with_token(context: BrowserContext, start_worker: Callable[..., Wo
     expect(dialog).to_be_hidden()
     assert [address for address in addresses if TOKEN in address] == []
     assert TOKEN not in worker.log
+
+
+def test_read_with_token(context: BrowserContext, start_worker: Callable[..., Worker]) -> None:
+    """Where reading needs the token too, the page asks for it at once. What it shows comes with it, the stream of rows too."""
+    worker = start_worker("-l", "debug", API_TOKEN=TOKEN, API_TOKEN_FOR="everything", CONSUMERS="").ready()
+    page = context.new_page()
+    box = page.locator(".box[data-name='this worker']")
+    dialog = page.get_by_role("dialog", name="This worker wants its API_TOKEN")
+    token = dialog.get_by_label("API_TOKEN")
+    page.goto(f"http://localhost:{worker.port}/")
+
+    token.fill("another")
+    token.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text("That one was not accepted.")
+    expect(box).to_have_count(0)
+    token.fill(TOKEN)
+    token.press("Enter")
+    expect(box).to_have_attribute("data-state", "online")
+    send(page, 10)
+    proof(page, acknowledged=10, recorded=10)
+
+    page.reload()
+    send(page)
+    proof(page, acknowledged=11, recorded=11)
+    expect(dialog).to_be_hidden()
+    assert TOKEN not in worker.log

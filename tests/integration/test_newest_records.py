@@ -53,6 +53,17 @@ async def bytes_read(bootstrap: str, tp: TopicPartition, limit: int) -> int:
     return read
 
 
+def test_an_empty_partition_is_no_trouble(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
+    """It has no records, however often it is read, and others can be read after it."""
+    for _ in range(20):
+        for path in ("/records?partition=0", "/dead-letters"):
+            assert worker.get(path).json == {"records": [], "truncated": False}
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"1", b"{}")])
+
+    assert [record["key"] for record in worker.get("/records?partition=0").json["records"]] == ["1"]
+    assert "Traceback" not in worker.log
+
+
 def test_small_records_are_all_shown(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
     """As many as were asked for, newest first, whatever the size of a step."""
     topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, b"{}") for number in range(30)])

@@ -39,6 +39,8 @@ def settings(code: str, folder: Path, **environment: str) -> subprocess.Complete
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
         ("CORS_ORIGINS", "*"),
         ("ALLOWED_HOSTS", "lab.example.com:443"),
+        ("API_TOKEN_FOR", "reads"),
+        ("API_TOKEN_FOR", "everything"),  # without a token
         ("ALLOWED_HOSTS", "https://lab.example.com"),
         ("CORS_ORIGINS", "http://localhost:3000/page"),
         ("PRODUCER_TOPICS", "a,b c"),

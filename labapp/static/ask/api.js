@@ -10,7 +10,7 @@ class Failed extends Error {
   }
 }
 
-async function ask(url, options = {}, seconds = 4) {
+async function sendOnce(url, options, seconds) {
   let response;
   try {
     response = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(seconds * 1000), ...options});
@@ -25,18 +25,28 @@ async function ask(url, options = {}, seconds = 4) {
   return body;
 }
 
-// Requests that change something need the worker's API_TOKEN, if it has one. After a 401 the person is asked for it and the request repeated.
-async function post(url, body, seconds, headers = {}) {
+// Requests that change something need the worker's API_TOKEN, if it has one; reading needs it only with API_TOKEN_FOR=everything. After a
+// 401 the person is asked for it and the request repeated. Reads are sent again and again, so they don't insist.
+let readingNeedsToken = false;
+
+async function ask(url, options = {}, seconds = 4) {
+  const reads = !options.method;
   for (;;) {
-    const brought = token.known();
-    const authorization = brought ? {Authorization: `Bearer ${brought}`} : {};
+    const brought = reads && !readingNeedsToken ? null : token.known();
     try {
-      return await ask(url, {method: "POST", headers: {"Content-Type": "application/json", ...authorization, ...headers}, body: JSON.stringify(body)}, seconds);
+      return await sendOnce(url, {...options, headers: {...options.headers, ...bearer(brought)}}, seconds);
     } catch (error) {
-      if (error.status !== 401 || !await token.another(brought)) throw error;
+      if (error.status !== 401) throw error;
+      readingNeedsToken ||= reads;
+      if (!await token.another(brought, {insist: !reads})) throw error;
     }
   }
 }
+
+const bearer = (brought) => brought ? {Authorization: `Bearer ${brought}`} : {};
+
+const post = (url, body, seconds, headers = {}) =>
+  ask(url, {method: "POST", headers: {"Content-Type": "application/json", ...headers}, body: JSON.stringify(body)}, seconds);
 
 const query = (parameters) => new URLSearchParams(parameters).toString();
 
@@ -59,14 +69,27 @@ export const events = (base, limit) => ask(`${base}/events?${query({limit})}`);
 export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`);
 
 // Opens the stream of rows. `after`: the id of the last row received, or null. Calls opened(), row(row, id) for each row, and lost().
-// Returns a function that closes the stream.
+// Returns a function that closes the stream. It is no EventSource, which can't send a token.
 export function stream(base, after, {opened, row, lost}) {
-  const source = new EventSource(`${base}/events/stream${after ? `?${query({after})}` : ""}`);
-  source.onopen = opened;
-  source.onmessage = (message) => row(JSON.parse(message.data), message.lastEventId);
-  source.onerror = () => {
-    source.close(); // the worker's next status reopens it; the browser's own reconnect gives up at a 503
-    lost();
-  };
-  return () => source.close();
+  const closed = new AbortController();
+  const url = `${base}/events/stream${after ? `?${query({after})}` : ""}`;
+  readStream(url, closed.signal, opened, row).catch(() => { /* the worker is gone */ }).finally(() => {
+    if (!closed.signal.aborted) lost(); // the worker's next status reopens it
+  });
+  return () => closed.abort();
+}
+
+async function readStream(url, signal, opened, row) {
+  const response = await fetch(url, {cache: "no-store", signal, headers: bearer(readingNeedsToken ? token.known() : null)});
+  if (!response.ok) return;
+  opened();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", part = await reader.read(); !part.done; part = await reader.read()) {
+    const messages = (rest + part.value).split("\n\n");
+    rest = messages.pop();
+    for (const message of messages) {
+      const [, id, data] = /^id: (.*)\ndata: (.*)$/.exec(message) ?? [];
+      if (data) row(JSON.parse(data), id);
+    }
+  }
 }

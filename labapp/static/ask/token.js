@@ -9,6 +9,7 @@ try {
 
 let promptPerson = async () => "";
 let asking = null;
+let gaveNone = false;
 
 // prompt(refused): resolves to the token that the person typed, or "". `refused`: whether a token was sent and refused.
 export function promptWith(prompt) {
@@ -18,16 +19,18 @@ export function promptWith(prompt) {
 export const known = () => held;
 
 // The server refused this token (null: no token was sent). Resolves to whether there is another one now.
-// Several requests may call this at once: the person is asked once.
-export function another(refused) {
+// Several requests may call this at once: the person is asked once. Who gave none is asked again only by a request that insists.
+export function another(refused, {insist}) {
   if (held !== refused) return Promise.resolve(true);
+  if (gaveNone && !insist) return Promise.resolve(false);
   asking ??= ask(refused).finally(() => { asking = null; });
   return asking;
 }
 
 async function ask(refused) {
   const given = await promptPerson(refused !== null);
-  if (!given) return false;
+  gaveNone = !given;
+  if (gaveNone) return false;
   held = given;
   try {
     sessionStorage.setItem(STORAGE_KEY, held);
