@@ -246,11 +246,12 @@ async def _end_offsets() -> dict[int, int]:
 
 
 def _why_stalled(one: Progress) -> str | None:
-    if (writer := _is_writing(one.partition)) and time.monotonic() - (writer.failing_since or 0) > STALLED_SECONDS:
-        return f"Partition {one.partition} has not been written for {STALLED_SECONDS} s: {writer.failure or 'Kafka does not answer'}."
-    if one.standing_seconds > STALLED_SECONDS:
-        return f"Partition {one.partition} is stalled: {one.waiting} events wait, and none has been recorded for {STALLED_SECONDS} s."
-    return None
+    writer = _is_writing(one.partition)
+    standing_seconds = max(one.standing_seconds, time.monotonic() - writer.failing_since if writer and writer.failing_since else 0)
+    if standing_seconds <= STALLED_SECONDS:
+        return None
+    cause = f" ({writer.failure})" if writer and writer.failure else ""
+    return f"Partition {one.partition} is stalled: {one.waiting} events wait, and none has been recorded for {STALLED_SECONDS} s{cause}."
 
 
 def _is_writing(partition: int) -> PartitionWriter | None:

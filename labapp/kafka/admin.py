@@ -144,7 +144,7 @@ async def _copies(client: Admin, topic: str) -> int:
 
     A topic keeps its number of copies for good. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for them.
     """
-    wanted = min(settings.KAFKA_REPLICATION, len(settings.KAFKA_BOOTSTRAP_SERVERS))
+    wanted = min(settings.KAFKA_REPLICATION, len(set(settings.KAFKA_BOOTSTRAP_SERVERS)))
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while (brokers := len((await client.describe_cluster())["brokers"])) < wanted:
         if asyncio.get_running_loop().time() > deadline:

@@ -23,7 +23,7 @@ def test_first_click_to_waterfall(page: Page) -> None:
     """One click shows the event's whole way, names the longest gap, and counts it."""
     send(page)
 
-    expect(page.locator("#newest .say")).to_contain_text("from clicked to consumed. Longest: ")
+    expect(page.locator("#newest .say")).to_contain_text("from clicked to recorded. Longest: ")
     assert page.locator("#newest .bar .gap").count() == 4
     proven(page, 1)
     expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")

@@ -70,7 +70,7 @@ def listed(column: str, names: Settings) -> list[tuple[str, str, str]]:
 def topics_made(secured: Secured, names: Settings) -> Settings:
     """The topics are there before the app comes, which may not make any."""
     secured.make(names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"])
-    secured.make(f"{names['CONSUMER_GROUP']}-events-changelog", cleanup_policy="compact")
+    secured.make(f"{names['CONSUMER_GROUP']}-events-changelog", cleanup_policy="compact", message_timestamp_type="LogAppendTime")
     return names
 
 

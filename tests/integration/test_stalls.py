@@ -136,7 +136,7 @@ def test_a_sick_partition_stays_alone(kafka: Kafka, names: dict[str, str], start
 
         [reason] = wait_for(stalled, "readiness names the sick one", 20)
         assert longest < 1 * PATIENCE, f"partition 0 stood still for {longest:.1f} s"
-        assert re.fullmatch(r"Partition 1 is stalled: \d\d+ events wait, and none has been recorded for 10 s\.", reason)
+        assert re.fullmatch(r"Partition 1 is stalled: \d\d+ events wait, and none has been recorded for 10 s \(\w+\(\)\)\.", reason)
         assert len(trickle.written[1]) > rows(1) + 40
         processes.start(kafka.lab, BROKER_OF[goes], lambda text: None)
 

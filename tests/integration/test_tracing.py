@@ -91,7 +91,7 @@ def test_each_event_of_a_batch_has_its_span(kafka: Kafka, names: dict[str, str],
         topics.write(
             kafka.bootstrap, names["KAFKA_TOPIC"], [(trace.encode(), b"{}")], 0, [("traceparent", f"00-{trace}-{parent}-01".encode())]
         )
-    wait_for(lambda: {row["key"] for row in worker.rows()} == {"none", *traced}, "all rows")
+    wait_for(lambda: len(worker.rows()) == 100 + len(traced), "all rows")
 
     wait_for(lambda: len(collector.spans) >= 2, "their spans")
     assert worker.stop() == 0, worker.log

@@ -96,7 +96,7 @@ def test_one_partition_that_can_not_be_written_does_not_end_the_worker() -> None
     worker.ends[0] = 9
     worker.is_writing(0)
     worker.passes(590)
-    assert worker.readiness.reasons() == ["Partition 0 has not been written for 10 s: KafkaError()."]
+    assert worker.readiness.reasons() == ["Partition 0 is stalled: 4 events wait, and none has been recorded for 10 s (KafkaError())."]
     assert worker.ended == []
     worker.passes(20)
     assert worker.ended == ["Kafka did not take the rows of partition 0 in 600 s, so this worker ends; nothing is lost."]
