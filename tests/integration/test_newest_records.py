@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from labapp.kafka import newest
 from tests import topics
 from tests.conftest import Kafka
-from tests.worker import Worker
+from tests.worker import Worker, wait_for
 
 LARGE = b'{"text":"%s"}' % (b"x" * 900_000)
 
@@ -20,9 +20,19 @@ def worker(start_worker: Callable[..., Worker]) -> Worker:
     return start_worker(KAFKA_PARTITIONS=1).ready()
 
 
+def write(worker: Worker, kafka: Kafka, names: dict[str, str], values: list[bytes]) -> None:
+    """Returns once a consumer sees all of them, which is a moment after the acknowledgement."""
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, value) for number, value in enumerate(values)])
+
+    def newest() -> list[int]:
+        return [record["offset"] for record in worker.get("/records?partition=0&limit=1").json["records"]]
+
+    wait_for(lambda: newest() == [len(values) - 1], "the last record")
+
+
 def test_large_records_are_not_all_read(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
     """Fewer than asked for are shown, the newest, and the answer says so. Not many more than are shown are read."""
-    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, LARGE) for number in range(40)])
+    write(worker, kafka, names, [LARGE] * 40)
 
     answer = worker.get("/records?partition=0&limit=40").json
 
@@ -58,15 +68,15 @@ def test_an_empty_partition_is_no_trouble(worker: Worker, kafka: Kafka, names: d
     for _ in range(20):
         for path in ("/records?partition=0", "/dead-letters"):
             assert worker.get(path).json == {"records": [], "truncated": False}
-    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"1", b"{}")])
+    write(worker, kafka, names, [b"{}"])
 
-    assert [record["key"] for record in worker.get("/records?partition=0").json["records"]] == ["1"]
+    assert [record["key"] for record in worker.get("/records?partition=0").json["records"]] == ["0"]
     assert "Traceback" not in worker.log
 
 
 def test_small_records_are_all_shown(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
     """As many as were asked for, newest first, whatever the size of a step."""
-    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, b"{}") for number in range(30)])
+    write(worker, kafka, names, [b"{}"] * 30)
 
     for limit in (1, 7, 8, 9, 29, 30, 100):
         answer = worker.get(f"/records?partition=0&limit={limit}").json
