@@ -24,7 +24,7 @@ def test_first_click_to_waterfall(page: Page) -> None:
     send(page)
 
     expect(page.locator("#newest .say")).to_contain_text("from clicked to recorded. Longest: ")
-    assert page.locator("#newest .bar .gap").count() == 4
+    assert page.locator("#newest .bar .gap").count() == 5
     proven(page, 1)
     expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")
     expect(page.locator("#latency-words")).to_contain_text("for half of the last")
