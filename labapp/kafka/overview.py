@@ -126,6 +126,28 @@ class Observer:
         except KafkaError:
             raise Away from None
 
+    async def appended_us(self, topic: str, partition: int, offset: int) -> int | None:
+        """The time of the first record from that offset on, in microseconds since the epoch; None if there is none.
+
+        Raises Away or TooSlow.
+        """
+        tp = TopicPartition(topic, partition)
+        async with self._lock:
+            _, consumer = await self._clients()
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self._reading:
+                consumer.assign([tp])
+                try:
+                    consumer.seek(tp, max(offset, (await consumer.beginning_offsets([tp]))[tp]))
+                    found = (await consumer.getmany(tp, timeout_ms=1000, max_records=1)).get(tp, [])
+                finally:
+                    consumer.pause(tp)  # see newest.py
+        except TimeoutError:
+            raise TooSlow from None
+        except KafkaError:
+            raise Away from None
+        return found[0].timestamp * 1000 if found else None
+
     async def close(self) -> None:
         admin, consumer, self._admin, self._consumer = self._admin, self._consumer, None, None
         if consumer is not None:

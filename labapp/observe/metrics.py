@@ -83,7 +83,25 @@ class Partition:
     rows_bytes: int
 
 
-def families(counts: Counts, partitions: Iterable[Partition], rebalances: int, restore_offsets_left: int) -> Iterator[Metric]:
+@dataclass(frozen=True)
+class GroupPartition:
+    """The group's lag in a partition, whichever worker has it."""
+
+    topic: str
+    partition: int
+    lag: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class Group:
+    members: int
+    partitions: list[GroupPartition]
+
+
+def families(
+    counts: Counts, partitions: Iterable[Partition], rebalances: int, restore_offsets_left: int, group: Group | None
+) -> Iterator[Metric]:
     yield _counter("labapp_posts", "Events posted, by how that was answered: timed_out is 503 without an acknowledgement.", counts.posts)
     yield _counter("labapp_records", "Records consumed, by what became of them. key_reused: its key was in use.", counts.records)
     gaps = HistogramMetricFamily(
@@ -116,6 +134,20 @@ def families(counts: Counts, partitions: Iterable[Partition], rebalances: int, r
         rows.add_metric(of, partition.rows)
         rows_bytes.add_metric(of, partition.rows_bytes)
     yield from (lag, progress, rows, rows_bytes)
+    if group is not None:
+        yield from _group_families(group)
+
+
+def _group_families(group: Group) -> Iterator[Metric]:
+    labels = ("topic", "partition")
+    yield GaugeMetricFamily("labapp_group_members", "Workers that are members of the consumer group.", group.members)
+    lag = GaugeMetricFamily("labapp_group_lag_records", "Records that the group has still to record, as the brokers say.", labels=labels)
+    oldest = GaugeMetricFamily("labapp_group_lag_seconds", "Age of the oldest record that waits; 0 if none waits.", labels=labels)
+    for partition in group.partitions:
+        of = (partition.topic, str(partition.partition))
+        lag.add_metric(of, partition.lag)
+        oldest.add_metric(of, partition.oldest_seconds)
+    yield from (lag, oldest)
 
 
 def _counter(name: str, text: str, counts: Mapping[str, int]) -> CounterMetricFamily:

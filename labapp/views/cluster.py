@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 
-from aiohttp import web
 from aiohttp.web import Request, Response
 from aiokafka import ConsumerRecord
 from faust.web import View
@@ -11,8 +10,8 @@ from labapp import settings
 from labapp.app import app
 from labapp.event.stages import appended_us
 from labapp.kafka.newest import BYTES_MOST, Newest
-from labapp.kafka.overview import TIMEOUT_SECONDS, Away, Observer, Overview, TooSlow
-from labapp.topics import CHANGELOG, TOPICS
+from labapp.kafka.overview import TIMEOUT_SECONDS, Away, Overview, TooSlow
+from labapp.lag import OBSERVER
 from labapp.web import shapes
 from labapp.web.answers import Refused, json_response
 from labapp.web.requests import whole_number
@@ -21,16 +20,6 @@ from labapp.web.shapes import RECORDS_DEFAULT, RECORDS_MAX
 # A record may have a megabyte. Of each key, header and value the answer has no more characters than these.
 TEXT_MAX = 4096
 PARTITION_MAX = 999_999
-
-# Of the first topic the groups are told as well.
-OBSERVER = Observer(list(dict.fromkeys([settings.KAFKA_TOPIC, *(topic.name for topic in TOPICS), CHANGELOG])))
-
-
-async def _close(_: web.Application) -> None:
-    await OBSERVER.close()
-
-
-app.web.web_app.on_shutdown.append(_close)  # type: ignore[attr-defined]
 
 
 @app.page("/cluster")

@@ -11,7 +11,8 @@ from prometheus_client.registry import Collector
 from labapp import settings
 from labapp.app import app, event_table
 from labapp.event.rows import Rows
-from labapp.observe.metrics import COUNTS, Partition, families
+from labapp.lag import LAG
+from labapp.observe.metrics import COUNTS, Group, GroupPartition, Partition, families
 from labapp.readiness import READINESS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class _Worker(Collector):
     def collect(self) -> Iterator[Metric]:
         restore = READINESS.restore()
-        return families(COUNTS, _partitions(), app.rebalancing_count, restore.offsets_left if restore else 0)
+        return families(COUNTS, _partitions(), app.rebalancing_count, restore.offsets_left if restore else 0, _group())
 
 
 def _partitions() -> Iterator[Partition]:
@@ -28,6 +29,13 @@ def _partitions() -> Iterator[Partition]:
     for progress in READINESS.progress():
         rows = event_table.owned.get(progress.partition, Rows())
         yield Partition(settings.KAFKA_TOPIC, progress.partition, progress.waiting, progress.standing_seconds, len(rows), rows.size_bytes)
+
+
+def _group() -> Group | None:
+    if (lag := LAG.latest) is None:
+        return None
+    topic = settings.KAFKA_TOPIC
+    return Group(lag.members, [GroupPartition(topic, one.partition, one.records, one.oldest_seconds) for one in lag.partitions])
 
 
 _registry = CollectorRegistry()

@@ -18,12 +18,13 @@ from labapp.observe import metrics
 from tests.unit.records import ARRIVAL_US, Record
 
 PARTITION = metrics.Partition("first-topic", 1, lag=3, since_progress_seconds=0.5, rows=10, rows_bytes=3000)
+GROUP = metrics.Group(2, [metrics.GroupPartition("first-topic", 1, lag=4, oldest_seconds=1.5)])
 DASHBOARD = Path(__file__).parents[3] / "docs" / "grafana-dashboard.json"
 
 
 class _Worker(Collector):
     def collect(self):
-        return metrics.families(metrics.COUNTS, [PARTITION], rebalances=2, restore_offsets_left=7)
+        return metrics.families(metrics.COUNTS, [PARTITION], rebalances=2, restore_offsets_left=7, group=GROUP)
 
 
 def scraped() -> dict[tuple[str, tuple[str, ...]], float]:
@@ -62,6 +63,9 @@ def test_prometheus_accepts_it() -> None:
     assert samples["labapp_rows_bytes", ("1", "first-topic")] == 3000
     assert samples["labapp_rebalances_total", ()] == 2
     assert samples["labapp_restore_offsets_left", ()] == 7
+    assert samples["labapp_group_members", ()] == 2
+    assert samples["labapp_group_lag_records", ("1", "first-topic")] == 4
+    assert samples["labapp_group_lag_seconds", ("1", "first-topic")] == 1.5
 
 
 @pytest.mark.parametrize("size", [1, 7, 20, 21, 999, 1000])
