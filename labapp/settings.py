@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from decouple import AutoConfig
 
-# decouple looks for .env upwards from the file that calls it, and would miss the user's own once this package is installed.
+# decouple searches for .env from the file that calls it upwards. It would miss the user's own once this package is installed.
 _config = AutoConfig(search_path=os.getcwd())
 
 
 def config(name: str, default: Any, cast: Callable[[str], Any], secret: bool = False) -> Any:
-    """The setting `name` as `cast` reads its text; a ValueError of `cast` ends the program, its text being the sentence's end.
+    """The setting `name`, as `cast` reads its text. If `cast` raises a ValueError, its text ends the sentence that ends the program.
 
-    What is `secret` is not shown in that sentence.
+    The value of a `secret` setting is not shown in that sentence.
     """
     text = str(_config(name, default=default)).strip()
     try:
@@ -30,7 +30,7 @@ def config(name: str, default: Any, cast: Callable[[str], Any], secret: bool = F
 
 
 def cant_start(sentence: str) -> SystemExit:
-    """What to raise where this program can't start: the sentence is all that it says, in the form that LOG_FORMAT asks for."""
+    """What to raise if this program can't start. It prints only the sentence, in the form that LOG_FORMAT asks for."""
     as_json = str(_config("LOG_FORMAT", default="text")).strip() == "json"
     line = {"time": datetime.now(UTC).isoformat(), "level": "CRITICAL", "logger": __name__, "message": sentence}
     return SystemExit(json.dumps(line) if as_json else sentence)
@@ -74,7 +74,7 @@ def words(text: str) -> list[str]:
 
 
 def kafka_name(text: str) -> str:
-    """A name that Kafka takes for a topic (org.apache.kafka.common.internals.Topic), and that we take for a group as well."""
+    """A name that Kafka allows for a topic (org.apache.kafka.common.internals.Topic). This app wants the same of a group's name."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", text) or text in (".", ".."):
         raise ValueError("it is 1 to 200 letters, digits, dots, dashes or underscores")
     return text
@@ -97,21 +97,21 @@ def servers(text: str) -> list[str]:
     for server in found:
         host, _, port = server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("it is a list of host:port, parted by commas")
+            raise ValueError("it is a list of host:port, separated by commas")
     if not found:
         raise ValueError("it names no broker")
     return found
 
 
 def urls(text: str) -> list[str]:
-    """Brokers as Heroku gives them: kafka+ssl://host:port,kafka+ssl://host:port, or with kafka:// in place of it."""
+    """Brokers as Heroku gives them: kafka+ssl://host:port,kafka+ssl://host:port, or the same with kafka://."""
     found = words(text)
     for scheme in ("kafka+ssl://", "kafka://"):
         if all(url.startswith(scheme) for url in found):
             if found:
                 servers(text.replace(scheme, ""))
             return found
-    raise ValueError("it is a list of kafka+ssl://host:port, or of kafka://host:port, parted by commas")
+    raise ValueError("it is a list of kafka+ssl://host:port, or of kafka://host:port, separated by commas")
 
 
 def token(text: str) -> str:
@@ -156,9 +156,9 @@ def consumers(text: str) -> list[Consumer]:
     return found
 
 
-# -- the five that the workshop has
+# -- the workshop's five settings
 
-# Brokers to ask first, any of which may be down. The cluster itself tells about the others.
+# The brokers to ask first. Any of them may be down, and the cluster itself names the others.
 KAFKA_BOOTSTRAP_SERVERS: list[str] = config("KAFKA_BOOTSTRAP_SERVERS", "localhost:9093,localhost:9094", servers)
 # The topic that is produced to and consumed from.
 KAFKA_TOPIC: str = config("KAFKA_TOPIC", "first-topic", kafka_name)
@@ -175,15 +175,15 @@ CONSUMES = ROLE != "producer"
 # -- the security of the connection to Kafka; security.py checks that these fit together
 
 KAFKA_SECURITY_PROTOCOL: str = config("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"))
-# Who we are, with SASL_PLAINTEXT or SASL_SSL.
+# The user, with SASL_PLAINTEXT or SASL_SSL.
 KAFKA_SASL_MECHANISM: str = config("KAFKA_SASL_MECHANISM", "PLAIN", one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
 KAFKA_SASL_USERNAME: str = config("KAFKA_SASL_USERNAME", "", str)
 KAFKA_SASL_PASSWORD: str = config("KAFKA_SASL_PASSWORD", "", str, secret=True)
-# With SSL or SASL_SSL, each a path or PEM text: whom we trust (empty: whom this machine trusts), and our own certificate and its key.
+# With SSL or SASL_SSL, each a path or PEM text: the CA of the brokers (empty: the CAs of this machine), our certificate and its key.
 KAFKA_SSL_CA: str = config("KAFKA_SSL_CA", "", str)
 KAFKA_SSL_CERT: str = config("KAFKA_SSL_CERT", "", str)
 KAFKA_SSL_KEY: str = config("KAFKA_SSL_KEY", "", str, secret=True)
-# Whether a broker's certificate must be made out to the name by which it is reached.
+# Whether a broker's certificate must have the name by which the broker is reached.
 KAFKA_SSL_CHECK_HOSTNAME: bool = config("KAFKA_SSL_CHECK_HOSTNAME", "true", switch)
 
 # -- Heroku sets these itself, the certificates and the key as PEM text
@@ -193,7 +193,7 @@ KAFKA_URL: list[str] = config("KAFKA_URL", "", urls, secret=True)
 KAFKA_TRUSTED_CERT: str = config("KAFKA_TRUSTED_CERT", "", str)
 KAFKA_CLIENT_CERT: str = config("KAFKA_CLIENT_CERT", "", str)
 KAFKA_CLIENT_CERT_KEY: str = config("KAFKA_CLIENT_CERT_KEY", "", str, secret=True)
-# Stands before the name of each topic and of the group, where it does not do so already.
+# Goes before the name of each topic and of the group, unless the name begins with it already.
 KAFKA_PREFIX: str = config("KAFKA_PREFIX", "", kafka_prefix)
 
 if KAFKA_URL:
@@ -201,7 +201,7 @@ if KAFKA_URL:
     KAFKA_SECURITY_PROTOCOL = "SSL" if KAFKA_URL[0].startswith("kafka+ssl:") else "PLAINTEXT"
     if KAFKA_SECURITY_PROTOCOL == "SSL" and KAFKA_TRUSTED_CERT:
         KAFKA_SSL_CA, KAFKA_SSL_CERT, KAFKA_SSL_KEY = KAFKA_TRUSTED_CERT, KAFKA_CLIENT_CERT, KAFKA_CLIENT_CERT_KEY
-        # There the brokers' certificates are made out to other names than their own: brokers are told by the CA alone.
+        # Heroku's brokers have certificates with other names than their own. Only the CA tells that they are the right brokers.
         KAFKA_SSL_CHECK_HOSTNAME = False
 
 KAFKA_TOPIC, CONSUMER_GROUP = prefixed(KAFKA_TOPIC), prefixed(CONSUMER_GROUP)
@@ -211,7 +211,7 @@ KAFKA_TOPIC, CONSUMER_GROUP = prefixed(KAFKA_TOPIC), prefixed(CONSUMER_GROUP)
 # For topics that the app makes: partitions, and copies of each (never more than there are brokers).
 KAFKA_PARTITIONS: int = config("KAFKA_PARTITIONS", 2, number(1, 10_000))
 KAFKA_REPLICATION: int = config("KAFKA_REPLICATION", 2, number(1, 100))
-# Where records go that can't be recorded.
+# The topic for records that can't be recorded.
 DEAD_LETTER_TOPIC: str = config("DEAD_LETTER_TOPIC", "dlq", kafka_name)
 # Further topics that a posted event may name in its field `topic`.
 PRODUCER_TOPICS: list[str] = config("PRODUCER_TOPICS", "", kafka_names)
@@ -220,7 +220,7 @@ DEAD_LETTER_TOPIC, PRODUCER_TOPICS = prefixed(DEAD_LETTER_TOPIC), [prefixed(name
 
 # -- the table
 
-# Rows kept a partition: the newest, at most so many and at most so many bytes.
+# How many rows are kept of each partition, and how many bytes of rows. The newest are kept.
 ROWS_KEPT: int = config("ROWS_KEPT", 10_000, number(1, 10_000_000))
 ROWS_KEPT_BYTES: int = config("ROWS_KEPT_BYTES", 64 * 1024 * 1024, number(1024, 1 << 40))
 
@@ -228,7 +228,7 @@ ROWS_KEPT_BYTES: int = config("ROWS_KEPT_BYTES", 64 * 1024 * 1024, number(1024, 
 
 # How long a start waits for Kafka before it gives up.
 START_TIMEOUT_SECONDS: float = config("START_TIMEOUT_SECONDS", 30, seconds(1, 600))
-# How long one request to a broker may take. A broker that hangs, or whose host is gone, is given up after it.
+# How long one request to a broker may take. Then a broker that hangs, or whose host is gone, is given up.
 KAFKA_REQUEST_TIMEOUT_SECONDS: float = config("KAFKA_REQUEST_TIMEOUT_SECONDS", 4, seconds(1, 120))
 # How long a POST waits for the acknowledgement before it answers 503.
 PRODUCE_TIMEOUT_SECONDS: float = config("PRODUCE_TIMEOUT_SECONDS", 10, seconds(1, 120))
@@ -238,22 +238,22 @@ RECORD_TIMEOUT_SECONDS: float = config("RECORD_TIMEOUT_SECONDS", 30, seconds(1, 
 PARTITION_TIMEOUT_SECONDS: float = config("PARTITION_TIMEOUT_SECONDS", 600, seconds(1, 86_400))
 # How long a worker may be neither joined, restored nor fed, without any progress, before it ends itself to be started again.
 STUCK_TIMEOUT_SECONDS: float = config("STUCK_TIMEOUT_SECONDS", 60, seconds(5, 3600))
-# After so long without a heartbeat a worker's partitions go to others. Brokers allow 6 s at the least by default.
+# How long a worker may send no heartbeat before its partitions go to others. By default brokers allow no less than 6 s.
 KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6, seconds(1, 300))
 
-# How long a clean stop may take; then the worker ends at once. Platforms give 5 to 30 s.
+# How long a clean stop may take. Then the worker ends at once. Platforms allow 5 to 30 s.
 STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 600))
 
 # -- the log
 
-# A line of the log is text for people, or a JSON object for programs.
+# Whether a line of the log is text for people or a JSON object for programs.
 LOG_FORMAT: str = config("LOG_FORMAT", "text", one_of("text", "json"))
 
 # -- tracing
 
-# Where spans go, by OTLP over HTTP, such as http://localhost:4318. Empty: none are made. Wants the packages of requirements-otel.txt.
+# Where spans are sent by OTLP over HTTP, such as http://localhost:4318. Empty: none are made. Needs requirements-otel.txt.
 OTEL_EXPORTER_OTLP_ENDPOINT: str = config("OTEL_EXPORTER_OTLP_ENDPOINT", "", address)
-# What this worker is called in them.
+# The name of this worker in spans.
 OTEL_SERVICE_NAME: str = config("OTEL_SERVICE_NAME", "labapp", str)
 
 # -- HTTP
@@ -266,16 +266,16 @@ if API_TOKEN_FOR == "everything" and not API_TOKEN:
     raise cant_start("The setting API_TOKEN_FOR='everything' can't be used: API_TOKEN is not set.")
 # The address that HTTP listens on; `faust worker --web-bind` beats it.
 WEB_BIND: str = config("WEB_BIND", "127.0.0.1", str)
-# The name under which the group's other workers reach this one. Empty: the bound address, or the host's name where all are bound.
+# The name by which the group's other workers reach this one. Empty: the bound address, or the host's name if all are bound.
 WEB_HOST: str = config("WEB_HOST", "", str)
 # Further names that a request may give in its header Host, without ports. *: any, for where a proxy passes on only its own names.
 ALLOWED_HOSTS: list[str] = config("ALLOWED_HOSTS", "", hosts)
 # Pages of these origins may call this worker from a browser. The page of the local lab lives on port 5000.
 CORS_ORIGINS: list[str] = config("CORS_ORIGINS", "http://localhost:3000,http://localhost:5000,http://127.0.0.1:5000", origins)
-# Posts under way at once; beyond it the answer is 503.
+# How many posts may be under way at once. More are answered 503.
 POSTS_UNDER_WAY: int = config("POSTS_UNDER_WAY", 1000, number(1, 100_000))
 # Where the other workers' HTTP is, for the page. Each may have a name: name=http://localhost:8000.
 CONSUMERS: list[Consumer] = config("CONSUMERS", "http://localhost:8000,http://localhost:8001,http://localhost:8002", consumers)
-# The folder of the local lab whose processes the page may stop, start and kill. Empty: it may not. The lab sets it for its producer.
+# The folder of the local lab whose processes the page may stop, start and kill. Empty: none. The lab sets it for its producer.
 LAB_CONTROL: str = config("LAB_CONTROL", "", str)
 LAB_ENVIRONMENT = {**os.environ, "LAB_FOLDER": LAB_CONTROL}

@@ -1,6 +1,7 @@
-"""How the connection to Kafka is secured: the SSL context and the arguments for aiokafka's and Faust's clients, made of the settings.
+"""The security of connections to Kafka: the SSL context and the arguments for aiokafka's and Faust's clients, made from the settings.
 
-It is made once, when the program starts. What does not fit together, or can't be read, ends the program with one sentence.
+The context is made once, when the program starts. Settings that contradict each other, or can't be read, end the program with one
+sentence.
 """
 
 import ssl
@@ -27,7 +28,7 @@ TLS = settings.KAFKA_SECURITY_PROTOCOL in ("SSL", "SASL_SSL")
 SASL = settings.KAFKA_SECURITY_PROTOCOL in ("SASL_PLAINTEXT", "SASL_SSL")
 _PROTOCOL = f"KAFKA_SECURITY_PROTOCOL={settings.KAFKA_SECURITY_PROTOCOL}"
 _MECHANISM = f"KAFKA_SASL_MECHANISM={settings.KAFKA_SASL_MECHANISM}"
-# The names of the settings that these come from.
+# The names of the settings from which these come.
 _CA, _CERT, _KEY = (
     ("KAFKA_TRUSTED_CERT", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY")
     if settings.KAFKA_URL and settings.KAFKA_TRUSTED_CERT
@@ -36,7 +37,7 @@ _CA, _CERT, _KEY = (
 
 
 def client_arguments() -> dict[str, Any]:
-    """What any client of aiokafka takes for the security of its connections."""
+    """The arguments of any aiokafka client for the security of its connections."""
     arguments: dict[str, Any] = {"security_protocol": settings.KAFKA_SECURITY_PROTOCOL}
     if TLS:
         arguments["ssl_context"] = CONTEXT
@@ -60,9 +61,9 @@ def credentials() -> CredentialsT | None:
 
 
 async def refusal(servers: list[str], at_last: bool = False) -> str | None:
-    """One sentence, without its full stop, if a broker and we don't trust each other as things are set; None if it is not known.
+    """One sentence, without its full stop, if a broker refuses us or we refuse it; None if that is not known.
 
-    Asks each, since aiokafka's clients only log why they could not connect. `at_last`: even if waiting might have helped.
+    It asks each broker, because aiokafka's clients only log why they could not connect. `at_last`: no more time is left to wait.
     """
     for server in servers:
         host, _, port = server.rpartition(":")
@@ -80,7 +81,7 @@ async def refusal(servers: list[str], at_last: bool = False) -> str | None:
 
 
 def explanation(error: BaseException, server: str) -> str | None:
-    """One sentence if the error tells that a broker and we don't trust each other, None if it has another reason."""
+    """One sentence if the error says that a broker refuses us or we refuse it, None if it has another reason."""
     broker = f"The Kafka broker at {server}"
     for exc in _causes(error):
         match exc:
@@ -104,7 +105,7 @@ def explanation(error: BaseException, server: str) -> str | None:
 
 
 def _alert(reason: str) -> str:
-    """What the broker said, in OpenSSL's name of it, such as TLSV13_ALERT_CERTIFICATE_REQUIRED."""
+    """The broker's reason in words, from OpenSSL's name, such as TLSV13_ALERT_CERTIFICATE_REQUIRED."""
     return reason.partition("_ALERT_")[2].lower().replace("_", " ")
 
 
@@ -132,7 +133,7 @@ def _verification(exc: ssl.SSLCertVerificationError) -> str:
 
 
 def _context() -> ssl.SSLContext | None:
-    """None without TLS. Ends the program where they can't be used."""
+    """None without TLS. Ends the program if the settings can't be used."""
     _ensure_settings_fit()
     if not TLS:
         return None
@@ -142,7 +143,7 @@ def _context() -> ssl.SSLContext | None:
     except ssl.SSLError as exc:
         raise settings.cant_start(f"The setting {_CA} has no certificate that can be used ({exc.reason}).") from None
     if authority:
-        # From Python 3.13 on the default wants of a CA what many that sign for one cluster only don't have, such as a key usage.
+        # From Python 3.13 on, a CA must have fields, such as a key usage, that many private CAs lack.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.check_hostname = settings.KAFKA_SSL_CHECK_HOSTNAME
     if settings.KAFKA_SSL_CERT:
@@ -162,12 +163,12 @@ def _ensure_settings_fit() -> None:
     if settings.KAFKA_SSL_KEY and not settings.KAFKA_SSL_CERT:
         raise settings.cant_start(f"The setting {_KEY} needs {_CERT}.")
     if TLS and not settings.KAFKA_SSL_CHECK_HOSTNAME and not settings.KAFKA_SSL_CA:
-        # Whoever has any certificate of a public CA could be the broker.
+        # Anybody with a certificate of a public CA could pretend to be the broker.
         raise settings.cant_start("KAFKA_SSL_CHECK_HOSTNAME=false needs KAFKA_SSL_CA.")
 
 
 def _pem(value: str, name: str) -> str:
-    """PEM text of a setting that is a path or such text, in which line ends may be written as \\n, as .env has no others."""
+    """The PEM text of a setting, which is a path or PEM text. In the text, line ends may be \\n, since .env has one line a setting."""
     if "-----BEGIN" in value:
         return value.replace("\\n", "\n") + "\n"
     if not value:
@@ -184,7 +185,7 @@ def _pem(value: str, name: str) -> str:
 
 
 def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Our certificate and its key, which may be in one. Python takes them from a file only: it is there for this moment, for us alone."""
+    """Loads our certificate and its key, which may be in one text. Python reads them only from a file, so one exists for that moment."""
 
     def refuse() -> bytes:  # else OpenSSL asks on the terminal
         raise settings.cant_start(f"The key in {_KEY if key else _CERT} is encrypted: it has to be without a passphrase.")
