@@ -6,7 +6,8 @@ One event's way through the files:
     views/root.py               `POST /` stamps *received*
       event/record.py             makes key, value and headers of the request
       produce.py                  stamps *produced*, and sends until all in-sync replicas have the record
-    patched/faust_consumer.py   the worker's consumer fetches records in batches; the broker stamped *appended*
+    patched/faust_fetching.py   the worker fetches records in batches; the broker stamped *appended*
+    patched/faust_consumer.py   delivers batches to the agent, and commits what is recorded
     consume/agent.py            the agent stamps *consumed*
       consume/changes.py          what the batch changes: new rows, deliveries, expired rows
         event/row.py                makes a row of a record

@@ -10,7 +10,8 @@ import faust
 import pytest
 from faust.types import TP
 
-from labapp.patched.faust_consumer import LOST_AFTER_SECONDS, _Active
+from labapp.patched.faust_consumer import LOST_AFTER_SECONDS
+from labapp.patched.faust_fetching import Active
 from labapp.patched.faust_transport import BatchTransport
 from tests.unit.patched.test_recovery import END, FIRST, TPS, FakedOurs, nothing
 
@@ -112,11 +113,11 @@ def test_a_held_partition_is_not_fetched() -> None:
     """The others are, and it is again once it is released. No partition at all is never taken for all of them."""
 
     async def test(consumer: FakedOurs) -> None:
-        fetched = _Active(set(TPS), consumer._full)
+        fetched = Active(set(TPS), consumer._full)
         consumer.hold(TPS[0])
         assert [tp in fetched for tp in TPS] == [False, True]
         consumer.release(TPS[0])
         assert all(tp in fetched for tp in TPS)
-        assert _Active(set(), set())
+        assert Active(set(), set())
 
     with_consumer(test)
