@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaProducer
 
 from labapp import settings
 from labapp.event.record import BODY_BYTES_MAX
-from labapp.event.row import with_recorded
+from labapp.event.row import recorded_at
 from labapp.kafka import security
-from labapp.kafka.connection import METADATA_MAX_AGE_MS, REQUEST_BYTES_MAX
+from labapp.kafka.connection import BATCH_BYTES_MAX, METADATA_MAX_AGE_MS, REQUEST_BYTES_MAX
 from labapp.observe import logs, tracing
 from labapp.patched import aiohttp_server, aiokafka_group, aiokafka_timeouts, faust_worker
 from labapp.patched.faust_batches import BatchSchema
@@ -76,7 +76,7 @@ app = faust.App(
     producer_acks=-1,
     producer_linger=0,
     producer_request_timeout=settings.KAFKA_REQUEST_TIMEOUT_SECONDS,
-    producer_max_batch_size=1_000_000,  # a batch of rows goes in one; brokers take a little more (message.max.bytes)
+    producer_max_batch_size=BATCH_BYTES_MAX,
     producer_max_request_size=REQUEST_BYTES_MAX,
     # streams
     stream_buffer_maxsize=8,  # batches
@@ -104,7 +104,7 @@ app.producer_only = not settings.CONSUMES
 aiohttp_server.take_over(app)
 
 source = app.topic(settings.KAFKA_TOPIC, internal=True)
-event_table = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage.", stamp=with_recorded))
+event_table = cast(BatchTable, app.Table(TABLE, help="One row an event: what it was, and when it passed each stage.", stamp=recorded_at))
 
 logs.take_over()
 if logs.JSON:

@@ -6,6 +6,7 @@ from labapp import settings
 from labapp.event.row import ROW_BYTES_MAX
 from labapp.kafka import admin
 from labapp.kafka.admin import Topic, Unsuitable
+from labapp.kafka.connection import BATCH_BYTES_MAX
 from labapp.kafka.send import BATCH_OVERHEAD_BYTES, MESSAGE_OVERHEAD_BYTES
 
 TABLE = "events"
@@ -38,6 +39,11 @@ class Limits:
 
     changelog_bytes_max: int = 1_048_588
     dead_letter_bytes_max: int = 1_048_588
+
+    @property
+    def changelog_batch_bytes_max(self) -> int | None:
+        """The most bytes of a batch of changelog messages; None if the producer's own bound is smaller."""
+        return self.changelog_bytes_max if self.changelog_bytes_max < BATCH_BYTES_MAX else None
 
     @property
     def row_bytes_max(self) -> int:

@@ -37,7 +37,7 @@ FULL_WRITE_BYTES = 1_000_000
 # What may wait in memory of all partitions together, each having an equal part, but no less than one fetch.
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 WAITING_BYTES_LEAST = 1024 * 1024
-# What a record takes in memory beside its key and value.
+# What a record takes in memory beside its value.
 RECORD_BYTES = 600
 # How long to wait before a write that failed, or that may not be made now, is tried again.
 RETRY_SECONDS = 0.2
@@ -49,7 +49,11 @@ class Taken(NamedTuple):
     event: Any
     rows: Rows | None
     consumed_us: int
-    waiting_bytes: int
+    value_bytes: int
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.value_bytes + len(self.event.value) * RECORD_BYTES
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,10 @@ class PartitionWriter:
 
     def take(self, event: Any) -> None:
         """Takes a batch from the stream. If too much waits, the consumer fetches no more of this partition meanwhile."""
-        waiting_bytes = sum(len(record.value or b"") + len(record.key or b"") + RECORD_BYTES for record in event.value)
-        self._waiting.append(Taken(event, self._shared.table.owned.get(self.tp.partition), now_us(), waiting_bytes))
-        self._waiting_bytes += waiting_bytes
+        value_bytes = sum([len(record.value or b"") for record in event.value])
+        taken = Taken(event, self._shared.table.owned.get(self.tp.partition), now_us(), value_bytes)
+        self._waiting.append(taken)
+        self._waiting_bytes += taken.memory_bytes
         if self._waiting_bytes > self._bytes_max():
             self._shared.consumer().hold(self.tp)
         self._news.set()
@@ -108,7 +113,7 @@ class PartitionWriter:
         current = [one for one in taken if one.rows is rows and self._is_current(one)]
         if rows is not None and current:
             await write(current, self, rows)
-        self._waiting_bytes -= sum(one.waiting_bytes for one in taken)
+        self._waiting_bytes -= sum(one.memory_bytes for one in taken)
         if self._waiting_bytes < self._bytes_max() / 2:
             self._shared.consumer().release(self.tp)
         self._not_before = began + WRITES_APART_SECONDS if self._waiting else 0
@@ -184,7 +189,7 @@ class PartitionWriter:
         """
         if not changes.rows:
             return {}
-        partition, batch_bytes_max = self.tp.partition, self._shared.limits.changelog_bytes_max
+        partition, batch_bytes_max = self.tp.partition, self._shared.limits.changelog_batch_bytes_max
         try:
             return await self._shared.table.put(partition, changes.rows, rows, batch_bytes_max)
         except MessageSizeTooLargeError:  # the topic takes less than it did at the start, so one by one
@@ -223,8 +228,5 @@ async def write(taken: list[Taken], writer: PartitionWriter, rows: Rows) -> None
 
 
 def is_full(taken: list[Taken]) -> bool:
-    batches = [one.event.value for one in taken]
-    return (
-        sum(map(len, batches)) >= BATCH_RECORDS
-        or sum(len(record.value or b"") for batch in batches for record in batch) >= FULL_WRITE_BYTES
-    )
+    records = sum([len(one.event.value) for one in taken])
+    return records >= BATCH_RECORDS or sum([one.value_bytes for one in taken]) >= FULL_WRITE_BYTES

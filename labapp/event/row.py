@@ -1,5 +1,6 @@
 """From a record to a row: what the table keeps of an event, as the JSON text that the changelog keeps and HTTP answers."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
 
@@ -118,15 +119,15 @@ def delivered_again(row: bytes) -> bytes:
     return b"".join((head, mark, b"%d" % (int(count) + 1), comma, rest))
 
 
-def with_recorded(row: bytes, timestamp_ms: int, timestamp_type: int) -> bytes:
-    """The row with *recorded*, from the timestamp of its changelog message. A row that has it already keeps it.
+@lru_cache(maxsize=64)
+def recorded_at(timestamp_ms: int, timestamp_type: int) -> Callable[[bytes], bytes]:
+    """Adds *recorded* to rows whose changelog messages have this timestamp. A row that has it already keeps it.
 
     The message itself can't have it, since only its acknowledgement tells it. A row that is written again takes it along.
     """
-    if b"recorded_us" in row[-34:]:
-        return row
     recorded_us = appended_us(timestamp_ms, timestamp_type)
-    return row[:-2] + (b',"recorded_us":%d}}' % recorded_us if recorded_us is not None else b',"recorded_us":null}}')
+    end = b',"recorded_us":%d}}' % recorded_us if recorded_us is not None else b',"recorded_us":null}}'
+    return lambda row: row if b"recorded_us" in row[-34:] else row[:-2] + end
 
 
 def offset_of(row: bytes) -> int:

@@ -20,10 +20,10 @@ class BatchTable(faust.Table):
     """A table whose keys are text and whose rows are the bytes that the changelog has.
 
     `owned` has the rows of each partition that this worker owns, and of no other. `table[key]` reads a row, decoded from JSON. Only `put`
-    writes rows. `stamp` makes a row in memory of the changelog message's value, timestamp in milliseconds, and timestamp type.
+    writes rows. `stamp` takes the timestamp and the timestamp type of changelog messages, and makes a row in memory of a message's value.
     """
 
-    def __init__(self, *args: Any, stamp: Callable[[bytes, int, int], bytes], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stamp: Callable[[int, int], Callable[[bytes], bytes]], **kwargs: Any) -> None:
         kwargs |= {"key_type": bytes, "value_type": bytes, "recovery_buffer_size": 8}  # of batches
         super().__init__(*args, **kwargs)
         self.stamp = stamp
@@ -66,8 +66,9 @@ class BatchTable(faust.Table):
         acknowledged = await send(self._producer, changelog, messages, batch_bytes_max)
         stamped, left = dict[str, bytes | None](), iter(changes.items())
         for batch in acknowledged:
+            stamp = self.stamp(batch.timestamp_ms, batch.timestamp_type)
             for key, row in islice(left, batch.messages):
-                stamped[key] = None if row is None else self.stamp(row, batch.timestamp_ms, batch.timestamp_type)
+                stamped[key] = None if row is None else stamp(row)
         if self.owned.get(partition) is not rows:
             return stamped  # the partition went to another worker meanwhile; its next owner reads the changelog
         if acknowledged[-1].offset <= self._complete_to.get(changelog, -1):
@@ -107,4 +108,4 @@ class BatchTable(faust.Table):
                 self._complete_to[tp] = records[-1].offset
 
     def _stamped(self, record: ConsumerRecord) -> bytes | None:
-        return None if record.value is None else self.stamp(record.value, record.timestamp, record.timestamp_type)
+        return None if record.value is None else self.stamp(record.timestamp, record.timestamp_type)(record.value)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from labapp import settings
 from labapp.consume import changes
 from labapp.consume.changes import changes_of
-from labapp.event.row import offset_of, with_recorded
+from labapp.event.row import offset_of, recorded_at
 from labapp.event.rows import Rows
 from tests.unit.records import Record
 
@@ -26,7 +26,7 @@ def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1
 def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
     """As the agent does; returns the values of new events, and the dead letters."""
     found = changes_of([(batch, 1)], rows)
-    rows.apply((key, row and with_recorded(row, 1_764_000_000_880, 1)) for key, row in found.rows.items())
+    rows.apply((key, row and recorded_at(1_764_000_000_880, 1)(row)) for key, row in found.rows.items())
     if found.reorder:
         rows.sort(by=offset_of)
     return [record.value for _, record, _ in found.fresh], found.dead_letters

@@ -12,7 +12,7 @@ from faust.types import TP
 from labapp.consume import writer
 from labapp.consume.feed import Feed
 from labapp.consume.writer import RECORD_BYTES, WAITING_BYTES_LEAST, Connections, PartitionWriter, run_or_end
-from labapp.event.row import with_recorded
+from labapp.event.row import recorded_at
 from labapp.event.rows import Rows
 from labapp.observe.metrics import Counts
 from labapp.patched.faust_batches import BATCH_RECORDS, Batch
@@ -53,7 +53,7 @@ class Lab:
                 raise answer
             answer()
         self.written.append(list(changes))
-        stamped = {key: None if row is None else with_recorded(row, 1_764_000_000_880, 1) for key, row in changes.items()}
+        stamped = {key: None if row is None else recorded_at(1_764_000_000_880, 1)(row) for key, row in changes.items()}
         rows.apply(stamped.items())
         return stamped
 

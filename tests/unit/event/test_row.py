@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labapp.event.record import Unusable, posted, record_value
-from labapp.event.row import delivered_again, offset_of, row_of, with_recorded
+from labapp.event.row import delivered_again, offset_of, recorded_at, row_of
 from labapp.event.stages import STAGES, local_time
 from tests.unit.records import ARRIVAL_US, Record
 
@@ -69,11 +69,11 @@ def test_a_row_that_the_changelog_would_not_take_is_not_recorded() -> None:
 def test_recorded_is_the_changelog_messages_time() -> None:
     """By the broker's clock; null if the changelog keeps the client's time. A row that is written again keeps what it has."""
     _, written = row_of(Record(), ARRIVAL_US)
-    once = with_recorded(written, 1_764_000_000_880, 1)
+    once = recorded_at(1_764_000_000_880, 1)(written)
 
     assert orjson.loads(once)["stages"] == orjson.loads(written)["stages"] | {"recorded_us": 1_764_000_000_880_000}
-    assert orjson.loads(with_recorded(written, 1_764_000_000_880, 0))["stages"]["recorded_us"] is None
-    assert with_recorded(delivered_again(once), 1_764_000_000_999, 1) == delivered_again(once)
+    assert orjson.loads(recorded_at(1_764_000_000_880, 0)(written))["stages"]["recorded_us"] is None
+    assert recorded_at(1_764_000_000_999, 1)(delivered_again(once)) == delivered_again(once)
 
 
 json_values = st.recursive(

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from labapp.consume.changes import Changes, changes_of
-from labapp.event.row import with_recorded
+from labapp.event.row import recorded_at
 from labapp.event.rows import Rows
 from labapp.event.stages import STAGES
 from labapp.observe import metrics
@@ -44,7 +44,7 @@ def changed(before: dict, name: str) -> dict[tuple[str, ...], float]:
 
 def written(changes: Changes) -> dict[str, bytes | None]:
     """The rows as the table has them, once they are acknowledged."""
-    return {key: row and with_recorded(row, (ARRIVAL_US + 9000) // 1000, 1) for key, row in changes.rows.items()}
+    return {key: row and recorded_at((ARRIVAL_US + 9000) // 1000, 1)(row) for key, row in changes.rows.items()}
 
 
 def record(offset: int, produced_us: int) -> Record:
