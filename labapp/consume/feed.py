@@ -23,10 +23,9 @@ class Feed:
 
     def add(self, fresh: Iterable[Fresh]) -> None:
         """New events. If there are too many for `hand_out`, the oldest make room."""
-        for _, record, consumed_us in fresh:
-            value = record.value or b""
-            self._waiting.append((value, consumed_us))
-            self._waiting_bytes += len(value)
+        values = [(record.value or b"", consumed_us) for _, record, consumed_us in fresh]
+        self._waiting.extend(values)
+        self._waiting_bytes += sum([len(value) for value, _ in values])
         while len(self._waiting) > HANDED_OUT_MAX or self._waiting_bytes > HANDED_OUT_BYTES_MAX:
             value, _ = self._waiting.popleft()
             self._waiting_bytes -= len(value)

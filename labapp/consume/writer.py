@@ -150,7 +150,7 @@ class PartitionWriter:
                         changes = changes_of(batches, rows, self._shared.limits.row_bytes_max)
                     async with asyncio.timeout(settings.RECORD_TIMEOUT_SECONDS):
                         buried += await self._bury(changes)
-                        written = await self._put(changes, rows)
+                        await self._put(changes, rows)
                         buried += await self._bury(changes)
                     break
                 except (KafkaError, NotReady, TimeoutError) as exc:
@@ -167,7 +167,7 @@ class PartitionWriter:
         finally:
             self.failing_since, self.failure = None, ""
         count = sum(len(one.event.value) for one in taken)
-        self._shared.counts.count_recorded(count, written, changes.fresh, buried, changes.key_reused)
+        self._shared.counts.count_recorded(count, rows, changes.fresh, buried, changes.key_reused)
         if changes.reorder:
             rows.sort(by=offset_of)
         self._shared.feed.add(changes.fresh)
@@ -182,26 +182,21 @@ class PartitionWriter:
         del changes.dead_letters[: len(dead_letters)]
         return len(dead_letters)
 
-    async def _put(self, changes: Changes, rows: Rows) -> dict[str, bytes | None]:
-        """Returns the rows as they are in the table now. One that the changelog refuses for its size becomes a dead letter instead.
-
-        Raises KafkaError.
-        """
+    async def _put(self, changes: Changes, rows: Rows) -> None:
+        """A row that the changelog refuses for its size becomes a dead letter instead. Raises KafkaError."""
         if not changes.rows:
-            return {}
+            return
         partition, batch_bytes_max = self.tp.partition, self._shared.limits.changelog_batch_bytes_max
         try:
-            return await self._shared.table.put(partition, changes.rows, rows, batch_bytes_max)
+            await self._shared.table.put(partition, changes.rows, rows, batch_bytes_max)
         except MessageSizeTooLargeError:  # the topic takes less than it did at the start, so one by one
-            written: dict[str, bytes | None] = {}
             for key, row in list(changes.rows.items()):
                 try:
-                    written |= await self._shared.table.put(partition, {key: row}, rows)
+                    await self._shared.table.put(partition, {key: row}, rows)
                 except MessageSizeTooLargeError as exc:
                     reason = f"The changelog refuses the row for its size ({len(row or b'')} bytes): {exc}"
                     changes.dead_letters += [(record, reason) for record in records_of(key, changes)]
                     changes.forget(key)
-            return written
 
 
 async def run_or_end(writer: PartitionWriter, end: Callable[[], None]) -> None:

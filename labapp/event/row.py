@@ -7,7 +7,7 @@ from typing import Protocol
 import orjson
 
 from labapp.event.record import Unusable, is_same_request
-from labapp.event.stages import appended_us, clicked_us
+from labapp.event.stages import LOG_APPEND_TIME, appended_us, clicked_us
 
 # The most bytes of a key and its row together. Brokers take a batch of 1 MiB by default (max.message.bytes).
 ROW_BYTES_MAX = 1_000_000
@@ -65,8 +65,7 @@ def row_of(record: Record, consumed_us: int, bytes_max: int = ROW_BYTES_MAX) -> 
             received = _stamp(text)
         elif name == "produced_us":
             produced = _stamp(text)
-    appended_at_us = appended_us(record.timestamp, record.timestamp_type)
-    appended = b"%d" % appended_at_us if appended_at_us is not None else _NULL
+    appended = b"%d000" % record.timestamp if record.timestamp_type == LOG_APPEND_TIME else _NULL
     clicked = _NULL
     if (click := event.get("clicked")) is not None:
         arrival_us = int(received) if received is not _NULL else int(appended) if appended is not _NULL else consumed_us
@@ -75,7 +74,7 @@ def row_of(record: Record, consumed_us: int, bytes_max: int = ROW_BYTES_MAX) -> 
     key = row_key(record)
     origin = orjson.dumps(key), _topic_json(record.topic), record.partition, record.offset
     row = _ROW % (*origin, value, clicked, received, produced, appended, consumed_us)
-    if 4 * len(key) + len(row) > bytes_max - ROW_GROWTH_BYTES:  # a character has up to 4 bytes
+    if 2 * len(row) > bytes_max - ROW_GROWTH_BYTES:  # the row has the key in it, so both are no larger
         ensure_fits(key, row, bytes_max)
     return key, row
 

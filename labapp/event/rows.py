@@ -16,15 +16,19 @@ class Rows(dict[str, bytes]):
 
     size_bytes = 0
 
-    def apply(self, changes: Iterable[tuple[str, bytes | None]]) -> None:
-        """Sets rows, deletes them where None."""
+    def apply(self, changes: Iterable[tuple[str, bytes | None]], stamp: Callable[[bytes], bytes] | None = None) -> None:
+        """Sets rows, as `stamp` makes them if it is given, and deletes those that are None."""
+        get, pop, size_bytes = self.get, self.pop, self.size_bytes  # this loop is a tenth of the speed of recording
         for key, row in changes:
-            self.size_bytes -= len(self.get(key, b""))
             if row is None:
-                self.pop(key, None)
+                before = pop(key, None)
             else:
-                self[key] = row
-                self.size_bytes += len(row)
+                before = get(key)
+                self[key] = row = stamp(row) if stamp else row
+                size_bytes += len(row)
+            if before is not None:
+                size_bytes -= len(before)
+        self.size_bytes = size_bytes
 
     def sort(self, by: Callable[[bytes], int]) -> None:
         """Puts the rows in the order of `by`: compaction moves a row that was written again behind those that came after it."""

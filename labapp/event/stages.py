@@ -16,7 +16,7 @@ from functools import lru_cache
 STAGES = ("clicked", "received", "produced", "appended", "consumed", "recorded")
 
 # Kafka's number for LogAppendTime, in records and in acknowledgements (`timestamp_type`).
-_LOG_APPEND_TIME = 1
+LOG_APPEND_TIME = 1
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
 _WORKSHOP_TIME = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2}):(\d{1,3})", re.ASCII)
@@ -39,7 +39,7 @@ def _local_second(time_seconds: int) -> str:
 
 def appended_us(timestamp_ms: int, timestamp_type: int) -> int | None:
     """When the broker appended a record; None if the topic keeps the client's time."""
-    return timestamp_ms * 1000 if timestamp_type == _LOG_APPEND_TIME else None
+    return timestamp_ms * 1000 if timestamp_type == LOG_APPEND_TIME else None
 
 
 def clicked_us(clicked: object, arrival_us: int) -> int | None:

@@ -49,7 +49,7 @@ class Counts:
         self.gaps = [_Gap(start, end) for start, end in (*pairwise(STAGES), (STAGES[0], STAGES[-1]))]
 
     def count_recorded(self, count: int, rows: Mapping[str, bytes | None], fresh: Sequence[Fresh], dead: int, key_reused: int = 0) -> None:
-        """`count` records were recorded together: they changed `rows`, `fresh` are the new events, `dead` went to the dead-letter topic.
+        """`count` records were recorded together. `rows` are the table's now, `fresh` the new events, `dead` how many became dead letters.
 
         `key_reused` of the new events have a key of their own, since their record's key was in use.
         """
@@ -59,7 +59,7 @@ class Counts:
         self.records["delivered_again"] += count - len(fresh) - dead
         step = -(-len(fresh) // GAPS_A_WRITE) or 1
         for first in range(0, len(fresh), step):
-            if (row := rows[fresh[first][0]]) is not None:  # else it expired together with the events that it came with
+            if (row := rows.get(fresh[first][0])) is not None:  # else it expired together with the events that it came with
                 self._count_gaps(row, min(step, len(fresh) - first))
 
     def _count_gaps(self, row: bytes, times: int) -> None:

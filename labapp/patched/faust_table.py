@@ -52,10 +52,8 @@ class BatchTable(faust.Table):
             await self._producer.stop()
         await super().on_stop()
 
-    async def put(
-        self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None
-    ) -> dict[str, bytes | None]:
-        """Sets rows, or deletes those that are None, in this order. Returns them stamped, once all in-sync replicas have them.
+    async def put(self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
+        """Sets rows, stamped, or deletes those that are None, in this order. Returns once all in-sync replicas have the changelog messages.
 
         Until then no row is set. After a KafkaError the messages may be in the changelog all the same: put them again. `rows` are those
         of the partition from which the changes were made. If they are not the partition's rows any more, nothing is set.
@@ -64,21 +62,16 @@ class BatchTable(faust.Table):
         changelog = TP(self.changelog_topic_name, partition)
         messages: Iterable[Message] = ((key.encode(), row, []) for key, row in changes.items())
         acknowledged = await send(self._producer, changelog, messages, batch_bytes_max)
-        stamped, left = dict[str, bytes | None](), iter(changes.items())
-        for batch in acknowledged:
-            stamp = self.stamp(batch.timestamp_ms, batch.timestamp_type)
-            for key, row in islice(left, batch.messages):
-                stamped[key] = None if row is None else stamp(row)
         if self.owned.get(partition) is not rows:
-            return stamped  # the partition went to another worker meanwhile; its next owner reads the changelog
+            return  # the partition went to another worker meanwhile; its next owner reads the changelog
         if acknowledged[-1].offset <= self._complete_to.get(changelog, -1):
-            return stamped  # a recovery has read these messages meanwhile, and those of others behind them
-        rows.apply(stamped.items())
+            return  # a recovery has read these messages meanwhile, and those of others behind them
+        left = iter(changes.items())
         for batch in acknowledged:
+            rows.apply(islice(left, batch.messages), self.stamp(batch.timestamp_ms, batch.timestamp_type))
             # Messages of another worker may stand in between, if this one was taken for dead. A recovery still has to read them.
             if batch.offset == self._complete_to.get(changelog, -1) + 1:
                 self._complete_to[changelog] = batch.offset + batch.messages - 1
-        return stamped
 
     def complete_to(self, partition: int) -> int:
         """The changelog offset up to which the rows in memory are complete, -1 before the first."""

@@ -26,7 +26,7 @@ def records(*offsets: int, key: str = "key-{}", value: bytes | None = b'{"id": 1
 def take(rows: Rows, batch: list[Any]) -> tuple[list[bytes], list[Any]]:
     """As the agent does; returns the values of new events, and the dead letters."""
     found = changes_of([(batch, 1)], rows)
-    rows.apply((key, row and recorded_at(1_764_000_000_880, 1)(row)) for key, row in found.rows.items())
+    rows.apply(found.rows.items(), recorded_at(1_764_000_000_880, 1))
     if found.reorder:
         rows.sort(by=offset_of)
     return [record.value for _, record, _ in found.fresh], found.dead_letters

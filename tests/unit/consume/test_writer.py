@@ -46,16 +46,14 @@ class Lab:
         )  # fmt: skip
         self.writer = PartitionWriter(TP("first-topic", 0), shared)
 
-    async def put(self, partition: int, changes: dict[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> Any:
+    async def put(self, partition: int, changes: dict[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
         if self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, Exception):
                 raise answer
             answer()
         self.written.append(list(changes))
-        stamped = {key: None if row is None else recorded_at(1_764_000_000_880, 1)(row) for key, row in changes.items()}
-        rows.apply(stamped.items())
-        return stamped
+        rows.apply(changes.items(), recorded_at(1_764_000_000_880, 1))
 
     def comes(self, start: int, size: int = 1, value: bytes = b"{}", seek: int = SEEK) -> None:
         records = [Record(value, b"key-%d" % offset, partition=0, offset=offset) for offset in range(start, start + size)]
