@@ -14,7 +14,7 @@ from labapp.consume.feed import FEED
 from labapp.event import offsets
 from labapp.event.offsets import Offsets
 from labapp.event.row import offset_of, stages_of
-from labapp.event.rows import Rows, from_offset
+from labapp.event.rows import Rows, from_offset, newest_offset
 from labapp.event.stages import now_us
 from labapp.readiness import ensure_consumes, restored
 from labapp.web.answers import Refused
@@ -124,6 +124,8 @@ class Position:
         """The next rows as messages, at most ROWS_A_WRITE of each partition. Moves the position behind them."""
         messages = []
         for partition in sorted(partitions.keys() & self.following.keys()):
+            if self.following[partition] > (newest_offset(partitions[partition]) + 1 if partitions[partition] else 0):
+                self.following[partition] = 0  # the topic was made anew, and its offsets begin again
             for row in islice(from_offset(partitions[partition], self.following[partition]), ROWS_A_WRITE):
                 self.following[partition] = offset_of(row) + 1
                 # JSON that was posted has line breaks between its tokens only.
