@@ -88,6 +88,12 @@ def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
             size_bytes -= len(expired_row)
 
 
+def oldest_kept(rows: Rows) -> int | None:
+    """The offset of the oldest row if older ones may have expired. None if every row that there was is kept."""
+    may_have_expired = len(rows) >= settings.ROWS_KEPT or rows.size_bytes > settings.ROWS_KEPT_BYTES - ROW_BYTES_MAX
+    return offset_of(next(iter(rows.values()))) if rows and may_have_expired else None
+
+
 def _oldest_first(rows: Rows, added: deque[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     yield from rows.items()
     while added:

@@ -1,5 +1,6 @@
 """The rows of the partitions that a worker owns, in memory, and pages of them."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import dropwhile, islice, pairwise
@@ -66,6 +67,18 @@ def from_offset(rows: Rows, first: int) -> Iterator[bytes]:
             break
         newer.append(row)
     return reversed(newer)
+
+
+def keys_between(rows: Rows, first: int, end: int) -> dict[str, int]:
+    """The key and the offset of each row whose offset is from `first` to before `end`."""
+    in_order = list(rows.items())
+    start = bisect_left(in_order, first, key=lambda item: offset_of(item[1]))
+    found = dict[str, int]()
+    for key, row in islice(in_order, start, None):
+        if (offset := offset_of(row)) >= end:
+            break
+        found[key] = offset
+    return found
 
 
 def _tagged(partition: int, rows: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

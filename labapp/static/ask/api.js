@@ -4,9 +4,9 @@ import * as token from "./token.js";
 
 class Failed extends Error {
   // `status`: HTTP's, or 0 without an answer
-  constructor(status, sentence) {
+  constructor(status, sentence, timedOut = false) {
     super(sentence);
-    this.status = status;
+    Object.assign(this, {status, timedOut});
   }
 }
 
@@ -15,7 +15,8 @@ async function ask(url, options = {}, seconds = 4) {
   try {
     response = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(seconds * 1000), ...options});
   } catch (error) {
-    throw new Failed(0, error.name === "TimeoutError" ? `No answer in ${seconds} s.` : "No answer: nothing listens there.");
+    const timedOut = error.name === "TimeoutError";
+    throw new Failed(0, timedOut ? `No answer in ${seconds} s.` : "No answer: nothing listens there.", timedOut);
   }
   let body = null;
   try {
@@ -56,17 +57,7 @@ export const curl = () => `curl ${location.origin}/ \\
 // -- any worker. `base`: its origin, or "" for the page's own.
 export const status = (base) => ask(`${base}/status`, {}, 1.5);
 export const events = (base, limit) => ask(`${base}/events?${query({limit})}`);
+// {partition, next_to_record, end, oldest_kept, rows: {key: offset}}, of OFFSETS offsets from `first` on
+export const OFFSETS = 1000;
+export const offsets = (base, partition, first) => ask(`${base}/offsets?${query({partition, first})}`);
 export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`);
-
-// Opens the stream of rows. `after`: the id of the last row received, or null. Calls opened(), row(row, id) for each row, and lost().
-// Returns a function that closes the stream.
-export function stream(base, after, {opened, row, lost}) {
-  const source = new EventSource(`${base}/events/stream${after ? `?${query({after})}` : ""}`);
-  source.onopen = opened;
-  source.onmessage = (message) => row(JSON.parse(message.data), message.lastEventId);
-  source.onerror = () => {
-    source.close(); // the worker's next status reopens it; the browser's own reconnect gives up at a 503
-    lost();
-  };
-  return () => source.close();
-}

@@ -1,6 +1,6 @@
 """The rows of a partition: their size and their order."""
 
-from labapp.event.rows import Rows
+from labapp.event.rows import Rows, keys_between
 
 
 def test_rows_know_their_size() -> None:
@@ -22,3 +22,14 @@ def test_rows_are_put_in_order() -> None:
     rows.sort(by=int)
 
     assert (list(rows.items()), rows.size_bytes) == ([("a", b"1"), ("b", b"2"), ("c", b"3")], 3)
+
+
+def test_keys_between_two_offsets() -> None:
+    """The rows of a range by key, its first offset in it and its end not."""
+    rows = Rows()
+    rows.apply(
+        (str(offset), b'{"key":"%d","topic":"t","partition":0,"offset":%d,"deliveries":1}' % (offset, offset)) for offset in (3, 5, 8, 9)
+    )
+
+    assert keys_between(rows, 5, 9) == {"5": 5, "8": 8}
+    assert keys_between(rows, 10, 20) == {}
