@@ -45,6 +45,7 @@ app = faust.App(
         "labapp.views.health",
         "labapp.views.events",
         "labapp.views.events_stream",
+        "labapp.views.offsets",
         "labapp.views.stages",
         "labapp.views.status",
         "labapp.views.cluster",

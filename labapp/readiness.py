@@ -24,11 +24,13 @@ from faust.types import TP
 
 from labapp import settings
 from labapp.app import app, event_table, kafka_producer
+from labapp.consume.changes import oldest_kept
 from labapp.consume.writer import WRITERS, PartitionWriter
 from labapp.patched.faust_consumer import BatchConsumer
 from labapp.patched.faust_recovery import RetriedTableManager
 from labapp.topics import CHANGELOG
 from labapp.web.answers import Refused
+from labapp.web.shapes import Offsets
 from labapp.worker import exit_at_once
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ RESTORING = "The partitions are being assigned, or the table is being restored."
 @dataclass(frozen=True)
 class Progress:
     partition: int
+    next_to_record: int  # offset
+    end: int  # offset behind the last record, as of the last look
     waiting: int  # events
     standing_seconds: float  # since an offset was recorded, or since nothing waited
 
@@ -95,9 +99,10 @@ class Readiness:
             return []
         for partition in owned:
             following = consumer.next_to_record(TP(settings.KAFKA_TOPIC, partition))
-            waiting = max(0, self._ends.get(partition, 0) - following)
+            end = max(self._ends.get(partition, 0), following)
+            waiting = end - following
             standing_seconds = self._recorded.setdefault(partition, Clock()).seconds(following if waiting else object())
-            found.append(Progress(partition, waiting, standing_seconds))
+            found.append(Progress(partition, following, end, waiting, standing_seconds))
         return found
 
     def restore(self) -> Restore | None:
@@ -188,6 +193,15 @@ READINESS = Readiness(_end)
 def restored() -> bool:
     """Whether partitions are assigned and their rows complete. True for a producer, which has none."""
     return not settings.CONSUMES or (bool(app.tables.actives_ready) and not app.rebalancing)
+
+
+def offsets() -> list[Offsets]:
+    """How far this worker is in each partition that it owns. Nobody is asked, and all of it is of one moment."""
+    return [
+        {"partition": one.partition, "next_to_record": one.next_to_record, "end": one.end, "oldest_kept": oldest_kept(rows)}
+        for one in READINESS.progress()
+        if (rows := event_table.owned.get(one.partition)) is not None
+    ]
 
 
 def ensure_consumes() -> None:

@@ -89,6 +89,12 @@ def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
             size_bytes -= expired_bytes
 
 
+def oldest_kept(rows: Rows) -> int | None:
+    """The offset of the oldest row if older ones may have expired. None if every row that there was is kept."""
+    may_have_expired = len(rows) >= settings.ROWS_KEPT or rows.size_bytes > settings.ROWS_KEPT_BYTES - ROW_BYTES_MAX
+    return offset_of(next(iter(rows.values()))) if rows and may_have_expired else None
+
+
 def _oldest_first(rows: Rows, added: deque[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """The key and the bytes of each row."""
     for key, row in rows.items():

@@ -82,6 +82,18 @@ def from_offset(rows: Rows, first: int, limit: int) -> list[bytes]:
     return in_order[start : start + limit]
 
 
+def keys_between(rows: Rows, first: int, end: int) -> dict[str, int]:
+    """The key and the offset of each row whose offset is from `first` to before `end`."""
+    in_order = list(rows.items())
+    start = bisect_left(in_order, first, key=lambda item: offset_of(item[1]))
+    found = dict[str, int]()
+    for key, row in islice(in_order, start, None):
+        if (offset := offset_of(row)) >= end:
+            break
+        found[key] = offset
+    return found
+
+
 def _tagged(partition: int, rows: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     for row in rows:
         yield partition, row

@@ -4,9 +4,10 @@ import {Clock} from "./state/clock.js";
 import {figures, overTime} from "./state/figures.js";
 import {notice} from "./state/steps.js";
 import {Store} from "./state/store.js";
-import {clock as clockOf, duration, nowUs, plural} from "./state/time.js";
+import {clock as clockOf, duration, nowUs, plural, whenUs} from "./state/time.js";
 import * as api from "./ask/api.js";
 import {Outbox} from "./ask/outbox.js";
+import * as saved from "./ask/saved.js";
 import {promptWith} from "./ask/token.js";
 import {Watch} from "./ask/watch.js";
 import {Worker} from "./ask/worker.js";
@@ -29,13 +30,14 @@ const GATHER_MS = 35; // delay before painting, so that a click, its acknowledge
 const CHART_MS = 1000;
 const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
+const LOOK_UP_MS = 300;
+const SAVE_MS = 200;
 
 const at = (id) => document.getElementById(id);
 const chosen = (group) => document.querySelector(`input[name=${group}]:checked`).value;
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
-const remembered = remember();
-const steps = new Set(remembered.steps ?? []);
+const steps = new Set();
 const clock = new Clock();
 const chart = new Chart(at("latency"));
 const experiments = new Experiments(at("experiment-log"), api.experiment);
@@ -53,6 +55,9 @@ let consumers = [];
 let paused = null; // while paused: {events: the list to show, drawn: whether the newest event is drawn}
 
 async function start() {
+  await saved.claim();
+  const remembered = JSON.parse(saved.read("page") ?? "{}");
+  for (const step of remembered.steps ?? []) steps.add(step);
   const prompt = {dialog: at("token"), field: at("token-value"), refusal: at("token-refused")};
   promptWith((refused) => promptToken(prompt, refused));
   while (!page) {
@@ -72,9 +77,9 @@ async function start() {
   at("experiments").hidden = !page.experiments.length;
 
   store = new Store(page.group);
-  if (remembered.sent) store.restore(remembered.sent);
-  outbox = new Outbox(store, clock, {changed: paint, problem});
-  const told = {serverUs, changed: workerChanged, row: (row, worker) => { store.row(row, worker.group); paint(); }};
+  store.sent.restore(saved.names(), saved.read);
+  outbox = new Outbox(store, clock, {changed: paint, problem, measure: () => producer.ask()});
+  const told = {serverUs, changed: workerChanged, progress, row: (row, worker) => { store.row(row, worker.group); paint(); }};
   producer = new Worker("", null, {...told, clock: (...times) => clock.sample(...times)});
   const others = page.consumers.map(({url, name}) => new Worker(url, name, told));
   consumers = page.here_too ? [producer, ...others] : others;
@@ -82,6 +87,8 @@ async function start() {
 
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
+  every(LOOK_UP_MS, () => watch.lookUp());
+  every(SAVE_MS, save);
   every(CHART_MS, paintCharts);
   every(ASK_MS, paint);
 }
@@ -95,6 +102,10 @@ async function every(ms, task) {
     await task();
     await sleep(Math.max(50, ms - (performance.now() - began)));
   }
+}
+
+function progress(offsets, worker) {
+  if (worker.group === page.group) for (const each of offsets) store.sent.progress(each);
 }
 
 function workerChanged(worker, before) {
@@ -148,7 +159,7 @@ function paint() {
 
 let drawnCluster = null;
 function paintNow() {
-  const proof = store.proof();
+  const proof = store.sent.proof();
   const line = proofLine(proof);
   drawProof(at("proof"), proof);
   setText(at("proof-line"), line);
@@ -224,8 +235,7 @@ function paintCharts() {
 
 // -- what a person does
 
-const clickedUs = (occasion) => Math.round((performance.timeOrigin + occasion.timeStamp) * 1000);
-const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate").value), clickedUs(occasion));
+const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate").value), whenUs(occasion));
 
 at("send").addEventListener("click", send);
 at("count").addEventListener("change", paint);
@@ -238,10 +248,12 @@ at("incidents").addEventListener("toggle", paintCharts);
 at("theme").addEventListener("click", () => setTimeout(paintCharts));
 at("help-open").addEventListener("click", () => at("help").showModal());
 at("pause").addEventListener("click", pause);
+at("single-keys").checked = saved.preference("keys") !== "off";
+at("single-keys").addEventListener("change", () => saved.prefer("keys", at("single-keys").checked ? "on" : "off"));
 
 function pause() {
   paused = paused ? null : {events: store.order.slice(), drawn: false};
-  at("pause").setAttribute("aria-pressed", String(paused !== null));
+  at("pause").classList.toggle("on", paused !== null); // its text says what it does, so it is no toggle to a screen reader
   setText(at("pause"), paused ? "Go on" : "Pause");
   paint();
 }
@@ -256,7 +268,7 @@ document.addEventListener("keydown", (press) => {
     paint();
     return;
   }
-  if (typing) return;
+  if (typing || (press.key.length === 1 && !at("single-keys").checked)) return;
   const act = {
     s: () => { if (!press.repeat) send(press); },
     p: pause,
@@ -272,18 +284,14 @@ document.addEventListener("keydown", (press) => {
 
 // -- what a reload keeps
 
-function remember() {
-  try {
-    return JSON.parse(sessionStorage.getItem("page") ?? "{}");
-  } catch {
-    return {};
-  }
+let savedPage = null;
+function save() {
+  for (const [name, text] of store.sent.changes()) saved.write(name, text);
+  const text = JSON.stringify({incidents: watch.incidents, steps: [...steps]});
+  if (text !== savedPage) saved.write("page", text);
+  savedPage = text;
 }
 
-addEventListener("pagehide", () => {
-  try {
-    if (store) sessionStorage.setItem("page", JSON.stringify({sent: store.saved(), incidents: watch.incidents, steps: [...steps]}));
-  } catch { /* storage is off, or full */ }
-});
+addEventListener("pagehide", () => { if (watch) save(); });
 
 start();

@@ -13,7 +13,7 @@ from labapp.consume.feed import FEED
 from labapp.event import offsets
 from labapp.event.offsets import Offsets
 from labapp.event.row import offset_of, stages_of
-from labapp.event.rows import Rows, from_offset
+from labapp.event.rows import Rows, from_offset, newest_offset
 from labapp.event.stages import now_us
 from labapp.readiness import ensure_consumes, restored
 from labapp.web.answers import Refused, abort
@@ -142,6 +142,8 @@ class Position:
         for partition in sorted(
             partitions.keys() & self.following.keys(), key=lambda partition: (partition <= self._served_last, partition)
         ):
+            if self.following[partition] > (newest_offset(partitions[partition]) + 1 if partitions[partition] else 0):
+                self.following[partition] = 0  # the topic was made anew, and its offsets begin again
             for row in from_offset(partitions[partition], self.following[partition], ROWS_A_WRITE - len(messages)):
                 size += len(row)
                 if messages and size > BYTES_A_WRITE:

@@ -6,7 +6,7 @@ from faust.web import View
 from labapp import settings
 from labapp.app import app, event_table
 from labapp.event.stages import now_us
-from labapp.readiness import READINESS, restored
+from labapp.readiness import READINESS, offsets, restored
 from labapp.web import shapes
 from labapp.web.answers import json_response
 
@@ -30,6 +30,7 @@ class Status(View):
                     "state": "starting" if not ready else "stalled" if READINESS.stalled() else "online",
                     "partitions": sorted(event_table.owned) if settings.CONSUMES and ready else [],
                     "restore": _restore(),
+                    "offsets": offsets() if settings.CONSUMES and ready else [],
                     "started_us": _started_us,
                     "now_us": now_us(),  # by which the page measures how far its own clock is off
                 }

@@ -121,6 +121,14 @@ OPERATIONS = [
     ),
     Operation(
         method="get",
+        path="/offsets",
+        summary="Which of 1,000 offsets from `first` on have a row, at the worker that has the partition",
+        answers={200: shapes.Recorded},
+        errors=(400, 404, 503),
+        parameters=(_query("partition", shapes.Number, required=True), _query("first", shapes.Number, required=True)),
+    ),
+    Operation(
+        method="get",
         path="/stages",
         summary="Where the time of the newest events went",
         answers={200: Summary},

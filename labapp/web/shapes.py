@@ -13,6 +13,8 @@ from labapp.event import offsets
 ROWS_DEFAULT, ROWS_MAX = 100, 1000
 WINDOW_DEFAULT = 500
 RECORDS_DEFAULT, RECORDS_MAX = 20, 100
+# How many offsets one request looks up.
+OFFSETS_MAX = 1000
 
 Microseconds = Annotated[int, Meta(description="Microseconds since the epoch.", examples=[1764000000874012])]
 Number = Annotated[int, Meta(ge=0)]
@@ -133,12 +135,28 @@ class Restore(TypedDict):
     seconds_left: Annotated[float | None, Meta(description="How long yet, at the speed so far; null until that is known.")]
 
 
+class Offsets(TypedDict):
+    """How far a worker is in a partition that it owns."""
+
+    partition: Number
+    next_to_record: Annotated[int, Meta(ge=0, description="Each event before this offset is recorded, or is a dead letter.")]
+    end: Annotated[int, Meta(ge=0, description="The offset behind the last record, up to a second old.")]
+    oldest_kept: Annotated[int | None, Meta(description="The offset of the oldest row; older ones have expired. Null: none has.")]
+
+
+class Recorded(Offsets):
+    """Which offsets of a range have a row, and how far the worker was at the same moment."""
+
+    rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key.")]
+
+
 class Status(TypedDict):
     role: Annotated[str, Meta(extra_json_schema={"enum": ["all", "producer", "consumer"]})]
     group: str | None
     state: Literal["starting", "stalled", "online"]
     partitions: list[Number]
     restore: Restore | None
+    offsets: list[Offsets]
     started_us: Microseconds
     now_us: Microseconds
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,12 @@ def launch(lab: Lab) -> Iterator[Callable[..., Browser]]:
 
     Not for the session: while Playwright runs, its event loop is this thread's, and nobody else can have one.
     """
+    with launching() as launched:
+        yield launched
+
+
+@contextmanager
+def launching() -> Iterator[Callable[..., Browser]]:
     with sync_playwright() as playwright:
 
         def launched(*flags: str) -> Browser:

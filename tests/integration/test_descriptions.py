@@ -95,6 +95,7 @@ def answers(worker: Worker, token: dict[str, str], key: str) -> Iterator[tuple[s
     yield "/stages", "GET", ("/stages?window=x",)
     for partition in (0, 1, 7, "x"):
         yield "/records", "GET", (f"/records?partition={partition}",)
+        yield "/offsets", "GET", (f"/offsets?partition={partition}&first=0",)
     yield "/lab/{action}/{name}", "POST", ("/lab/stop/consumer", b"", token)
 
 

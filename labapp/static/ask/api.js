@@ -4,9 +4,9 @@ import * as token from "./token.js";
 
 class Failed extends Error {
   // `status`: HTTP's, or 0 without an answer
-  constructor(status, sentence) {
+  constructor(status, sentence, timedOut = false) {
     super(sentence);
-    this.status = status;
+    Object.assign(this, {status, timedOut});
   }
 }
 
@@ -15,7 +15,8 @@ async function sendOnce(url, options, seconds) {
   try {
     response = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(seconds * 1000), ...options});
   } catch (error) {
-    throw new Failed(0, error.name === "TimeoutError" ? `No answer in ${seconds} s.` : "No answer: nothing listens there.");
+    const timedOut = error.name === "TimeoutError";
+    throw new Failed(0, timedOut ? `No answer in ${seconds} s.` : "No answer: nothing listens there.", timedOut);
   }
   let body = null;
   try {
@@ -66,30 +67,9 @@ export const curl = () => `curl ${location.origin}/ \\
 // -- any worker. `base`: its origin, or "" for the page's own.
 export const status = (base) => ask(`${base}/status`, {}, 1.5);
 export const events = (base, limit) => ask(`${base}/events?${query({limit})}`);
+// {partition, next_to_record, end, oldest_kept, rows: {key: offset}}, of OFFSETS offsets from `first` on
+export const OFFSETS = 1000;
+export const offsets = (base, partition, first) => ask(`${base}/offsets?${query({partition, first})}`);
 export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`);
-
-// Opens the stream of rows. `after`: the id of the last row received, or null. Calls opened(), row(row, id) for each row, and lost().
-// Returns a function that closes the stream. It is no EventSource, which can't send a token.
-export function stream(base, after, {opened, row, lost}) {
-  const closed = new AbortController();
-  const url = `${base}/events/stream${after ? `?${query({after})}` : ""}`;
-  readStream(url, closed.signal, opened, row).catch(() => { /* the worker is gone */ }).finally(() => {
-    if (!closed.signal.aborted) lost(); // the worker's next status reopens it
-  });
-  return () => closed.abort();
-}
-
-async function readStream(url, signal, opened, row) {
-  const response = await fetch(url, {cache: "no-store", signal, headers: bearer(readingNeedsToken ? token.known() : null)});
-  if (!response.ok) return;
-  opened();
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let rest = "", part = await reader.read(); !part.done; part = await reader.read()) {
-    const messages = (rest + part.value).split("\n\n");
-    rest = messages.pop();
-    for (const message of messages) {
-      const [, id, data] = /^id: (.*)\ndata: (.*)$/.exec(message) ?? [];
-      if (data) row(JSON.parse(data), id);
-    }
-  }
-}
+// What the stream of rows has to bring, or null
+export const streamToken = () => (readingNeedsToken ? token.known() : null);

@@ -1,8 +1,26 @@
 // Paces bursts, repeats failed requests and makes keys. The function that posts is passed in.
 
-// Concurrent requests. Browsers open six connections to one origin, and the page's other requests need one.
-const LANES = 5;
+// Concurrent posts. Browsers open six connections to one origin, and the page's other requests need some.
+const LANES = 4;
 const TRIES = 6;
+
+// Runs as many tasks at once as there are lanes. The others wait, in the order in which they came.
+export class Lanes {
+  #busy = 0;
+  #waiting = [];
+
+  async run(task) {
+    if (this.#busy >= LANES) await new Promise((resolve) => { this.#waiting.push(resolve); });
+    else this.#busy++;
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next(); // it takes over this lane
+      else this.#busy--;
+    }
+  }
+}
 
 // Calls post(clickedUs) `count` times, `rate` per second (0: as soon as answers come). `signal` ends the burst early.
 export async function burst(count, rate, post, signal, nowUs) {

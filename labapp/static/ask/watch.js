@@ -1,10 +1,12 @@
-// Watches the cluster: incidents, events that wait in the topic, and events that have no row.
+// Watches the cluster: incidents, events that wait in the topic, and what became of the events that were sent.
 
 import * as api from "./api.js";
 import {incidents as between} from "../state/incidents.js";
+import {nowUs} from "../state/time.js";
 
 const INCIDENTS_KEPT = 100;
-const AT_ONCE = 20;
+const LANES = 3; // concurrent requests
+const KEYS_A_ROUND = 500;
 const WAITING_MAX = 100;
 
 export class Watch {
@@ -12,7 +14,7 @@ export class Watch {
   problem = null; // why `cluster` is out of date; null: it is not
   #away = false; // whether no broker answers
   incidents; // [{atUs, text}], oldest first
-  #page; #store; #consumers; #changed; #nowUs; #asking = null;
+  #page; #store; #consumers; #changed; #nowUs; #asking = null; #lookingUp = false;
 
   constructor({page, store, consumers, incidents, changed, nowUs}) {
     Object.assign(this, {incidents});
@@ -52,6 +54,7 @@ export class Watch {
   }
 
   async #ask() {
+    const askedUs = nowUs();
     try {
       const found = await api.cluster();
       for (const text of between(this.cluster, found)) this.incident(text);
@@ -66,8 +69,11 @@ export class Watch {
       return;
     }
     const ours = this.group(this.#page.group);
-    for (const {partition, committed} of ours?.partitions ?? []) if (committed !== null) this.#store.committed[partition] = committed;
-    await Promise.all([...this.#findWaiting(ours), this.#findMissing()]);
+    for (const {partition, first_offset: first, next_offset: end} of this.cluster.topics[0]?.partitions ?? []) {
+      const committed = ours?.partitions.find((each) => each.partition === partition)?.committed ?? null;
+      this.#store.sent.topic(partition, {first, end, committed, askedUs});
+    }
+    await Promise.all(this.#findWaiting(ours));
     this.#changed();
   }
 
@@ -78,23 +84,64 @@ export class Watch {
     return (group?.partitions ?? []).filter((each) => each.lag > (known.get(each.partition) ?? 0)).map(async ({partition, committed, lag}) => {
       try {
         const {records} = await api.records(this.#page.topic, partition, Math.min(lag, WAITING_MAX));
-        for (const record of records) if (record.offset >= (committed ?? 0)) this.#store.waiting(record);
+        for (const record of records) if (record.offset >= (this.#store.sent.next(partition) ?? committed ?? 0)) this.#store.waiting(record);
       } catch { /* the next round asks again */ }
     });
   }
 
-  // The group has committed beyond these events, but no row came. An event counts as missing only if a worker answers 404.
-  async #findMissing() {
-    if (this.#store.unaccounted().next().done) return;
-    await new Promise((resolve) => { setTimeout(resolve, 300); }); // the row may still be on its way in the stream
-    for (const key of [...this.#store.unaccounted()].slice(0, AT_ONCE)) {
-      const worker = this.#consumers.find((each) => each.group === this.#page.group && each.state === "online");
-      if (!worker) return;
-      try {
-        this.#store.row(await api.event(worker.base, key), this.#page.group);
-      } catch (error) {
-        if (error.status === 404) this.#store.missing(key);
+  // Asks the owner of each partition for the rows of events that the group is past. Never throws.
+  async lookUp() {
+    if (this.#lookingUp) return;
+    this.#lookingUp = true;
+    const owners = this.#consumers.filter((worker) => worker.group === this.#page.group && worker.state === "online");
+    for (const worker of owners) {
+      for (const partition of worker.partitions) {
+        try {
+          await this.#lookUpIn(worker, partition);
+        } catch { /* the next round asks again */ }
       }
     }
+    this.#lookingUp = false;
+  }
+
+  async #lookUpIn(worker, partition) {
+    const {sent} = this.#store;
+    const wanted = sent.lookedFor(partition);
+    if (!wanted.length) return;
+    const asked = new Set(wanted.map(([key]) => key));
+    for (let index = 0; index < wanted.length;) {
+      const first = wanted[index][1];
+      const found = await api.offsets(worker.base, partition, first);
+      for (; index < wanted.length && wanted[index][1] < first + api.OFFSETS; index++) {
+        if (Object.hasOwn(found.rows, wanted[index][0])) sent.recorded(wanted[index][0]);
+      }
+      sent.progress(found);
+      this.#changed();
+    }
+    // A row stands at another offset if the record was written twice. So what was not found is asked for by its key.
+    const left = sent.lookedFor(partition).filter(([key]) => asked.has(key)).slice(0, KEYS_A_ROUND);
+    if (!left.length) return;
+    const nowhere = [];
+    const keys = left.map(([key]) => key).values();
+    const lane = async () => {
+      for (const key of keys) {
+        try {
+          this.#store.row(await api.event(worker.base, key), this.#page.group);
+        } catch (error) {
+          if (error.status === 404) nowhere.push(key);
+        }
+      }
+    };
+    await Promise.all(Array.from({length: LANES}, lane));
+    if (nowhere.length) await this.#findDeadLetters();
+    // It may have expired since the first question, so only what is not older than the oldest row now is missing.
+    if (nowhere.length) sent.progress(await api.offsets(worker.base, partition, left[0][1]));
+    for (const key of nowhere) sent.missing(key);
+    this.#changed();
+  }
+
+  async #findDeadLetters() {
+    const {records} = await api.deadLetters(100);
+    for (const {headers} of records) if (headers.topic === this.#page.topic) this.#store.sent.dead(Number(headers.partition), Number(headers.offset));
   }
 }

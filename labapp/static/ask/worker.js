@@ -1,6 +1,7 @@
 // One worker as the page sees it: its status, which main.js polls, and its stream of rows.
 
 import * as api from "./api.js";
+import {subscribe} from "./streams.js";
 import {nowUs} from "../state/time.js";
 
 const HISTORY = 1000;
@@ -16,11 +17,11 @@ export class Worker {
   connected = false; // to its stream
   behindSinceUs = null; // since when the stream is lost; null: connected, or never connected
 
-  #lastId = null;
-  #end = null;
+  #again = null; // asks for the stream after it was lost
   #asking = null;
+  #timeouts = 0;
 
-  // told: {changed(worker, the state before), row(row, worker), serverUs(), clock(asked, received, answered, had), which may be left out}
+  // told: {changed(worker, the state before), progress(offsets, worker), row(row, worker), serverUs(), clock(asked, received, answered, had), which may be left out}
   constructor(base, name, told) {
     Object.assign(this, {base, name, told});
   }
@@ -35,16 +36,20 @@ export class Worker {
   async #ask() {
     const asked = nowUs();
     try {
-      const {role, group, state, partitions, restore, started_us: startedUs, now_us: answered} = await api.status(this.base);
+      const {role, group, state, partitions, restore, offsets, started_us: startedUs, now_us: answered} = await api.status(this.base);
       this.told.clock?.(asked, answered, answered, nowUs());
       Object.assign(this, {role, group: group ?? this.group, restore, seen: true});
       if (String(partitions) !== String(this.partitions)) {
         this.partitions = partitions;
         this.told.changed(this);
       }
+      this.#timeouts = 0;
+      this.told.progress(offsets, this);
       this.#become(state, this.state === "unknown" ? startedUs : this.told.serverUs());
-      if (role !== "producer" && !this.#end) this.#listen();
-    } catch {
+      if (role !== "producer" && !this.connected) this.#listen();
+    } catch (error) {
+      // One question may end late because this machine slept, or the browser's connections were busy.
+      if (error.timedOut && this.#timeouts++ === 0) return;
       this.partitions = [];
       this.#become("offline", this.state === "unknown" ? null : this.told.serverUs());
     }
@@ -59,20 +64,19 @@ export class Worker {
 
   // Opens the stream before it reads the older rows, so that no row falls in between. The store knows repeated rows by their key.
   #listen() {
-    const after = this.#lastId;
-    this.#end = api.stream(this.base, after, {
-      opened: () => {
+    if (this.#again) {
+      this.#again();
+      return;
+    }
+    this.#again = subscribe(this.base, api.streamToken, {
+      opened: (resumed) => {
         this.connected = true;
         this.behindSinceUs = null;
-        if (!after) this.#history();
+        if (!resumed) this.#history();
         this.told.changed(this);
       },
-      row: (row, id) => {
-        this.#lastId = id;
-        this.told.row(row, this);
-      },
+      row: (row) => this.told.row(row, this),
       lost: () => {
-        this.#end = null;
         this.connected = false;
         this.behindSinceUs ??= this.told.serverUs();
         this.told.changed(this);

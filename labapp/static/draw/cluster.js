@@ -1,11 +1,12 @@
 // Draws the topics with their partitions and the groups' lag, and the records of a partition. Takes data and an element.
 
-import {element} from "./dom.js";
+import {element, isNew} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
 import {clock, local, utc} from "../state/time.js";
 
 // The buttons call show(topic, partition).
 export function drawCluster(target, {topics, groups}, show) {
+  if (!isNew(target, topics, groups)) return;
   const focused = target.contains(document.activeElement) ? document.activeElement.dataset.partition : null;
   const source = topics[0]?.name;
   const columns = ["partition", "leader", "in sync", "records", ...groups.map((group) => `lag of ${group.name}`), ""];

@@ -17,6 +17,16 @@ export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
+const drawn = new WeakMap(); // element → what it was drawn of
+
+// Whether `what` (any JSON) differs from the last call for this element. Who draws the same again would drop a selection.
+export function isNew(target, ...what) {
+  const text = JSON.stringify(what);
+  if (drawn.get(target) === text) return false;
+  drawn.set(target, text);
+  return true;
+}
+
 export function copyButton(text) {
   const button = element("button", {type: "button", class: "copy"}, "Copy");
   button.addEventListener("click", async () => {

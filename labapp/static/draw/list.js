@@ -5,6 +5,8 @@ import {gaps, longest, percentile, times, totalUs} from "../state/stages.js";
 import {duration, local, utc} from "../state/time.js";
 import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
 
+// What an event without a row shows in place of its time
+const WORDS = {posting: "sending", unanswered: "not answered", gone: "not kept", looking: "looking up", dead: "dead letter"};
 const AROUND = 4; // rows drawn above and below the visible ones
 
 export class List {
@@ -57,10 +59,13 @@ export class List {
   }
 
   focus(step) {
-    const focused = [...this.#rows].find(([, row]) => row.element.contains(document.activeElement));
-    const index = focused ? this.#indexOf(focused[0]) + step : Math.floor(this.#scroller.scrollTop / this.#height);
+    const focused = this.#focused();
+    const index = focused ? this.#indexOf(focused) + step : Math.floor(this.#scroller.scrollTop / this.#height);
     this.#focusRow(Math.max(0, Math.min(this.#events.length - 1, index)));
   }
+
+  // The event whose row has the focus
+  #focused() { return [...this.#rows].find(([, row]) => row.element.contains(document.activeElement))?.[0]; }
 
   // -- rows by index: 0 is the newest
 
@@ -98,7 +103,12 @@ export class List {
     const last = Math.min(count - 1, reached + Math.ceil(clientHeight / this.#height) + AROUND);
     this.#body.parentElement.setAttribute("aria-rowcount", String(count + 1));
     const shown = new Map();
+    const held = this.#focused(); // drawn wherever it is, so that the focus stays on it
+    const heldAt = held && this.#events.includes(held) ? this.#indexOf(held) : -1;
+    if (heldAt >= 0 && heldAt < first) shown.set(held, heldAt);
     for (let index = first; index <= last; index++) shown.set(this.#at(index), index);
+    if (heldAt > last) shown.set(held, heldAt);
+    if (held && heldAt < 0) this.#scroller.focus({preventScroll: true}); // it does not fit the filter, or is too old
     if (refresh) this.#setScale([...shown.keys()]);
     for (const [event, row] of this.#rows) {
       if (!shown.has(event)) {
@@ -156,7 +166,7 @@ export class List {
     setText(cells.time, utc(first));
     cells.time.title = local(first);
     drawBar(cells.bar, event, order, {state, scale, labels: false});
-    setText(cells.total, state === "recorded" ? duration(totalUs(found) ?? 0) : {posting: "sending", failed: "failed", gone: "not kept"}[state] ?? state);
+    setText(cells.total, event.recorded ? duration(totalUs(found) ?? 0) : WORDS[state] ?? state);
     setText(cells.longest, most && most.us > 0 ? `${most.letter} ${duration(most.us)}` : "");
     cells.longest.title = most ? `${most.start} to ${most.end}` : "";
     setText(cells.position, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);

@@ -3,26 +3,35 @@
 import {element, setText} from "./dom.js";
 import {plural} from "../state/time.js";
 
+// Those that are shown only if there are any have their own words.
+const ALWAYS = ["sent", "acknowledged", "recorded", "waiting", "missing", "twice"];
+const SOMETIMES = {unanswered: "not answered", looking: "being looked up", expired: "recorded, not kept", dead: "dead letters"};
+
 export function drawProof(target, {counts}) {
   if (!target.children.length) {
-    target.replaceChildren(...Object.keys(counts).map((name) => element("div", {"data-count": name}, element("dt", {}, name), element("dd", {}, "0"))));
+    const box = (name, text) => element("div", {"data-count": name}, element("dt", {}, text), element("dd", {}, "0"));
+    target.replaceChildren(...ALWAYS.map((name) => box(name, name)), ...Object.entries(SOMETIMES).map(([name, text]) => box(name, text)));
   }
   for (const box of target.children) {
-    const count = counts[box.dataset.count];
-    setText(box.lastChild, count.toLocaleString("en"));
-    box.classList.toggle("some", count > 0);
+    const {count: name} = box.dataset;
+    setText(box.lastChild, counts[name].toLocaleString("en"));
+    box.classList.toggle("some", counts[name] > 0);
+    box.hidden = !counts[name] && name in SOMETIMES;
   }
 }
 
 export function proofLine({counts, missingKeys, again}) {
-  const {sent, acknowledged, recorded, waiting, missing, twice} = counts;
+  const {sent, unanswered, recorded, expired, waiting, looking, missing, dead, twice} = counts;
   if (!sent) return "Nothing sent from here yet.";
-  const figures = `sent ${sent}, recorded ${recorded}, ${waiting ? `waiting ${waiting}, ` : ""}missing ${missing}, twice ${twice}`;
+  const some = (count, words) => (count ? `${words} ${count}, ` : "");
+  const figures = `sent ${sent}, recorded ${recorded}, ${some(expired, "recorded and no longer kept")}${some(waiting, "waiting")}`
+    + `${some(looking, "being looked up")}${some(dead, "in the dead-letter topic")}missing ${missing}, twice ${twice}`;
   const notes = [];
   if (missing) notes.push(`Missing: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}.`);
-  else if (waiting) notes.push(`Nothing is lost: ${plural(waiting, "event waits", "events wait")} in Kafka.`);
-  else if (recorded === sent && !twice) notes.push("Nothing lost.");
-  if (acknowledged < sent) notes.push(`${plural(sent - acknowledged, "is", "are")} not acknowledged, so nothing is promised for ${sent - acknowledged === 1 ? "it" : "them"}.`);
+  else if (waiting && !looking) notes.push(`Nothing is lost: ${plural(waiting, "event waits", "events wait")} in Kafka.`);
+  else if (recorded + expired === sent && !twice) notes.push("Nothing lost.");
+  if (looking) notes.push(`Of ${plural(looking, "event")} no worker has told yet whether it is recorded.`);
+  if (unanswered) notes.push(`${plural(unanswered, "is", "are")} not acknowledged, so nothing is promised for ${unanswered === 1 ? "it" : "them"}.`);
   if (again) notes.push(`${plural(again, "was", "were")} delivered again, and recorded once.`);
   return `${figures}. ${notes.join(" ")}`.trim();
 }

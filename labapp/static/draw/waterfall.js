@@ -1,6 +1,6 @@
 // Draws where an event's time went: a bar with one segment for each gap. Takes data and an element.
 
-import {element} from "./dom.js";
+import {element, isNew} from "./dom.js";
 import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
 import {duration} from "../state/time.js";
 
@@ -58,6 +58,10 @@ export function inWords(event, order, state) {
   const most = longest(found);
   const parts = [];
   if (state === "waiting") parts.push(element("b", {}, "Waiting in Kafka for the consumer. "));
+  else if (state === "looking") parts.push("No worker has told yet whether it is recorded. ");
+  else if (state === "missing") parts.push(element("b", {}, "Missing: the consumer is past it and has no row of it. "));
+  else if (state === "dead") parts.push("The consumer could not record it: it is in the dead-letter topic. ");
+  else if (state === "recorded" && !event.recorded) parts.push("Recorded, but this page has not got the row. ");
   else if (state === "gone") parts.push("Not among the consumer’s rows any more. ");
   else if (found.length) parts.push(`${duration(totalUs(found))} from ${found[0].start} to ${found.at(-1).end}. `);
   if (most && most.us > 0) {
@@ -79,6 +83,7 @@ export function drawLegend(target, order) {
 
 // Draws the newest event, large. Without an event it draws an example.
 export function drawNewest(target, event, order, state) {
+  if (!isNew(target, event?.key, event?.stages, event?.failed, state)) return;
   if (!event) {
     const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});
     let from = 0;

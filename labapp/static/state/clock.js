@@ -1,20 +1,29 @@
 // How far the browser's clock is ahead of the server's, measured as NTP does: the server's times lie between the request's and the answer's. Pure.
 
+import {jumps} from "./time.js";
+
 const KEPT = 40;
+const ROUNDING_US = 1000;
 
 export class Clock {
   #samples = [];
+  #jumps = jumps();
 
   // All in microseconds. `asked` and `had` the answer: the browser's clock. `received` and `answered`: the server's.
   sample(asked, received, answered, had) {
+    if (this.#forgetsAll()) return; // the jump may lie between `asked` and `had`
     const aheadUs = ((asked - received) + (had - answered)) / 2;
-    const errorUs = Math.max(0, ((had - asked) - (answered - received)) / 2);
-    this.#samples.push({aheadUs, errorUs});
+    const errorUs = ((had - asked) - (answered - received)) / 2;
+    if (errorUs < -ROUNDING_US) return; // a clock went back meanwhile
+    const best = this.best;
+    if (best && Math.abs(aheadUs - best.aheadUs) > Math.max(0, errorUs) + best.errorUs + ROUNDING_US) this.#samples = []; // a clock was set
+    this.#samples.push({aheadUs, errorUs: Math.max(0, errorUs)});
     if (this.#samples.length > KEPT) this.#samples.shift();
   }
 
-  // The sample with the least error, or null: {aheadUs, errorUs}
+  // The sample with the least error: {aheadUs, errorUs}. Null if nothing was measured since the clock's last jump.
   get best() {
+    this.#forgetsAll();
     return this.#samples.reduce((best, sample) => (best && best.errorUs <= sample.errorUs ? best : sample), null);
   }
 
@@ -22,5 +31,12 @@ export class Clock {
   get correctionUs() {
     const best = this.best;
     return best && Math.abs(best.aheadUs) > best.errorUs ? Math.round(best.aheadUs) : 0;
+  }
+
+  #forgetsAll() {
+    if (jumps() === this.#jumps) return false;
+    this.#jumps = jumps();
+    this.#samples = [];
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 // An event's stages and the gaps between them. Pure. The order of the stages comes from the server.
 
+const HOUR_US = 3600e6;
 const WAITED_US = 1e6; // replication and a fetch take less than this
 
 // What happens in each gap. A gap that is not listed gets no explanation.
@@ -27,11 +28,26 @@ export function gapNames(order) {
 }
 
 // The time of each stage in microseconds, or null: {clicked: …, …}. *clicked* is corrected by the error of its browser's clock.
+// Clients give the times before *appended*. One that lies over an hour from the arrival is not known, as for the consumer.
 export function times(event, order) {
   const found = {};
   for (const stage of order) found[stage] = event.stages[`${stage}_us`] ?? null;
-  if (found.clicked && event.aheadUs) found.clicked -= event.aheadUs;
+  if (event.aheadUs && order.includes("clicked")) {
+    const clicked = found.clicked ?? (typeof event.value?.clicked === "number" ? event.value.clicked * 1000 : null);
+    found.clicked = clicked === null ? null : Math.round(clicked - event.aheadUs);
+  }
+  const arrived = found.appended ?? event.at;
+  for (const stage of order.slice(0, order.indexOf("appended"))) {
+    if (found[stage] !== null && !(Math.abs(found[stage] - arrived) <= HOUR_US)) found[stage] = null;
+  }
   return found;
+}
+
+// When an event came to Kafka, by the best of its stages
+export function arrival({received_us: received, appended_us: appended, consumed_us: consumed}) {
+  const known = appended ?? null;
+  if (known !== null) return received && Math.abs(received - known) <= HOUR_US ? received : known;
+  return received && !(received > consumed + HOUR_US) ? received : consumed ?? null;
 }
 
 // The gaps of one event between its known stages: {letter, index, start, end, fromUs: since the first stage, us, meaning}

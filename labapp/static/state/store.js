@@ -1,5 +1,9 @@
 // The events that the page knows, and what became of the events it sent. Pure.
 
+import {Sent} from "./sent.js";
+import {arrival} from "./stages.js";
+import {nowUs} from "./time.js";
+
 const KEPT = 10_000;
 const SPARE = 500; // old events are dropped this many at a time, so that dropping is rare
 
@@ -8,20 +12,19 @@ export class Store {
     this.group = group; // only a row of this consumer group makes an event recorded
     this.byKey = new Map();
     this.order = []; // by arrival, oldest first
-    this.sent = new Map(); // key → {acknowledged, partition, offset, recorded, missing, twice}
-    this.committed = {}; // partition → the group's committed offset
+    this.sent = new Sent();
   }
 
   // -- what comes in
 
-  // The page is about to post this event.
-  posting(key, value, clickedUs) {
-    this.sent.set(key, {});
-    this.#add({key, value, stages: {clicked_us: clickedUs}, at: clickedUs - aheadUs(value), posting: true});
+  // The page is about to post this event. `clickedUs`: null if the browser's clock could not be compared with the server's.
+  posting(key, value, clickedUs, serverUs) {
+    this.sent.posting(key);
+    this.#add({key, value, stages: {clicked_us: clickedUs}, at: serverUs, posting: true});
   }
 
   acknowledged(key, {topic, partition, offset, stages}) {
-    Object.assign(this.sent.get(key), {acknowledged: true, partition, offset});
+    this.sent.acknowledged(key, partition, offset, nowUs());
     const event = this.byKey.get(key);
     if (!event) return;
     event.posting = false;
@@ -33,7 +36,7 @@ export class Store {
 
   failed(key, sentence) {
     const event = this.byKey.get(key);
-    if (event) Object.assign(event, {posting: false, failed: sentence});
+    if (event && !event.recorded) Object.assign(event, {posting: false, failed: sentence});
   }
 
   // A worker of `group` has recorded this row.
@@ -48,15 +51,8 @@ export class Store {
     if (!ours) {
       event.elsewhere = {...event.elsewhere, [group]: row.stages.consumed_us};
     } else {
-      const twice = event.recorded && (event.partition !== row.partition || event.offset !== row.offset);
-      Object.assign(event, {...row, recorded: true, posting: false, failed: null, text: null});
-      const sent = this.sent.get(row.key);
-      if (sent) {
-        sent.recorded = true;
-        sent.missing = false;
-        sent.deliveries = row.deliveries;
-        if (twice) sent.twice = true;
-      }
+      Object.assign(event, {...row, recorded: true, posting: false, failed: null, text: null, aheadUs: aheadUs(row.value)});
+      this.sent.row(row);
     }
   }
 
@@ -82,49 +78,14 @@ export class Store {
 
   // -- what is known
 
-  // One of: recorded, posting, failed, waiting, gone. Gone: the group has committed beyond the event, and no row of it came.
+  // A state of sent.js; or posting, failed; or gone: the group is past another's event, and no row of it came.
   state(event) {
     if (event.recorded) return "recorded";
     if (event.failed) return "failed";
     if (event.posting) return "posting";
-    return this.committed[event.partition] > event.offset ? "gone" : "waiting";
-  }
-
-  // Keys of acknowledged events that the group has committed beyond, but of which no row came
-  *unaccounted() {
-    for (const [key, sent] of this.sent) {
-      if (sent.acknowledged && !sent.recorded && !sent.missing && this.committed[sent.partition] > sent.offset) yield key;
-    }
-  }
-
-  missing(key) {
-    this.sent.get(key).missing = true;
-  }
-
-  proof() {
-    const counts = {sent: this.sent.size, acknowledged: 0, recorded: 0, waiting: 0, missing: 0, twice: 0};
-    const missingKeys = [];
-    let again = 0;
-    for (const [key, sent] of this.sent) {
-      if (sent.acknowledged) counts.acknowledged++;
-      if (sent.recorded) counts.recorded++;
-      else if (sent.missing) missingKeys.push(key);
-      else if (sent.acknowledged) counts.waiting++;
-      if (sent.twice) counts.twice++;
-      if (sent.deliveries > 1) again++;
-    }
-    counts.missing = missingKeys.length;
-    return {counts, missingKeys, again};
-  }
-
-  // -- over a reload of the page
-
-  saved() {
-    return JSON.stringify([...this.sent].slice(-KEPT));
-  }
-
-  restore(text) {
-    for (const [key, sent] of JSON.parse(text)) this.sent.set(key, {...sent, missing: false});
+    const sent = this.sent.get(event.key);
+    if (sent) return this.sent.stateOf(sent);
+    return this.sent.next(event.partition) > event.offset ? "gone" : "waiting";
   }
 
   #add(event) {
@@ -143,8 +104,4 @@ export class Store {
 // How far the sending browser's clock was ahead of the server's, as the event's value says. 0 if it does not say.
 function aheadUs(value) {
   return typeof value?.clock_ahead_ms === "number" ? Math.round(value.clock_ahead_ms * 1000) : 0;
-}
-
-function arrival(stages) {
-  return stages.received_us ?? stages.appended_us ?? stages.consumed_us;
 }

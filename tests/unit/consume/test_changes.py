@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from labapp import settings
 from labapp.consume import changes
-from labapp.consume.changes import changes_of
+from labapp.consume.changes import changes_of, oldest_kept
 from labapp.event.row import offset_of, recorded_at
 from labapp.event.rows import Rows
 from tests.unit.records import Record
@@ -188,3 +188,14 @@ def test_a_defect_of_ours_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) 
     _, dead_letters = take(rows, records(0))
 
     assert [reason for _, reason in dead_letters] == ["The consumer failed on it: ZeroDivisionError('oh')"]
+
+
+def test_oldest_kept_is_told_once_rows_may_have_expired() -> None:
+    """While there is room for more rows, what has no row has not expired."""
+    rows = Rows()
+    found: list[int | None] = []
+    for offset in range(settings.ROWS_KEPT + 3):
+        take(rows, records(offset))
+        found.append(oldest_kept(rows))
+
+    assert found == [None] * (settings.ROWS_KEPT - 1) + [0, 1, 2, 3]

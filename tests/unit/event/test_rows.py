@@ -5,7 +5,7 @@ import pytest
 from labapp.event import rows as rows_module
 from labapp.event.offsets import parse
 from labapp.event.row import offset_of
-from labapp.event.rows import Rows, from_offset, newest_first
+from labapp.event.rows import Rows, from_offset, keys_between, newest_first
 
 
 def test_rows_know_their_size() -> None:
@@ -83,3 +83,14 @@ def test_a_page_costs_no_more_where_more_rows_are_kept(monkeypatch: pytest.Monke
         looked_at.clear()
         assert len(from_offset(rows, begin, 50)) == 50
         assert len(looked_at) < 80
+
+
+def test_keys_between_two_offsets() -> None:
+    """The rows of a range by key, its first offset in it and its end not."""
+    rows = Rows()
+    rows.apply(
+        (str(offset), b'{"key":"%d","topic":"t","partition":0,"offset":%d,"deliveries":1}' % (offset, offset)) for offset in (3, 5, 8, 9)
+    )
+
+    assert keys_between(rows, 5, 9) == {"5": 5, "8": 8}
+    assert keys_between(rows, 10, 20) == {}

@@ -123,3 +123,14 @@ def test_a_foreign_id_is_refused(text: str) -> None:
     """An id that no stream gave is a mistake that is told."""
     with pytest.raises(Refused, match="Last-Event-ID"):
         Position.parse(text)
+
+
+@pytest.mark.parametrize("kept", [(), (0, 1)])
+def test_an_id_of_a_topic_that_was_made_anew(kept: tuple[int, ...]) -> None:
+    """Offsets begin again, and so does the client: it gets the new topic's rows, though its id is ahead of them."""
+    partitions = {0: partition(*kept)}
+    position = Position.parse("0;0:1000")
+    first = taken(position, partitions)
+    partitions[0].apply([("2", _row(2, 1))])
+
+    assert offsets(first) + offsets(taken(position, partitions)) == [*kept, 2]

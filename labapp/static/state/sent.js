@@ -1,0 +1,173 @@
+// What became of each event that this page sent. Pure. Each is in exactly one state at any time, and only facts move it:
+//
+//   unanswered  the producer has not acknowledged it
+//   waiting     acknowledged, and its offset is not recorded yet
+//   looking     the group is past its offset, or its offset is not in the topic, and no worker has told yet whether it has the row
+//   recorded    it has a row
+//   expired     it was recorded, and newer rows have taken its place
+//   missing     the group is past its offset, nothing at its place has expired, and the owner of the partition has no row of it
+//   dead        it is in the dead-letter topic
+
+const CHUNK = 500; // events that are saved together
+const STATES = ["unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead"];
+
+export class Sent {
+  #byKey = new Map(); // key → {chunk, partition, offset, ackAtUs, end, twice, again, deleted}. `end`: a state that a fact has settled
+  #next = {}; // partition → the next offset that the group will record
+  #oldestKept = {}; // partition → the offset of the oldest row, null if none has expired
+  #expired = {sent: 0, twice: 0, again: 0}; // events that have expired are only counted
+  #chunks = []; // index → the keys of its events
+  #dirty = new Set();
+
+  get(key) { return this.#byKey.get(key); }
+
+  // -- what comes in
+
+  posting(key) {
+    if (!this.#chunks.length || this.#chunks.at(-1).size >= CHUNK) this.#chunks.push(new Set());
+    this.#chunks.at(-1).add(key);
+    this.#byKey.set(key, {chunk: this.#chunks.length - 1});
+    this.#touch(key);
+  }
+
+  acknowledged(key, partition, offset, nowUs) {
+    const sent = this.#byKey.get(key);
+    if (!sent) return;
+    Object.assign(sent, {partition, offset, ackAtUs: nowUs});
+    this.#touch(key);
+  }
+
+  // `row`: of the page's group
+  row({key, partition, offset, deliveries}) {
+    const sent = this.#byKey.get(key);
+    if (!sent) return;
+    if (sent.end === "recorded" && sent.row && sent.row !== `${partition}:${offset}`) sent.twice = true;
+    Object.assign(sent, {end: "recorded", row: `${partition}:${offset}`, again: deliveries > 1});
+    sent.partition ??= partition;
+    sent.offset ??= offset;
+    this.#touch(key);
+  }
+
+  recorded(key) {
+    if (this.#byKey.has(key)) this.#settle(key, "recorded");
+  }
+
+  // The partition's owner has no row of this event, though the group is past it.
+  missing(key) {
+    const sent = this.#byKey.get(key);
+    if (sent && this.stateOf(sent) === "looking") this.#settle(key, "missing");
+  }
+
+  dead(partition, offset) {
+    for (const [key, sent] of this.#byKey) if (sent.partition === partition && sent.offset === offset) this.#settle(key, "dead");
+  }
+
+  // What the partition's owner says of it, all of one moment.
+  progress({partition, next_to_record: next, oldest_kept: oldest}) {
+    this.#next[partition] = next;
+    this.#oldestKept[partition] = oldest;
+    if (oldest === null) return;
+    for (const [key, sent] of this.#byKey) {
+      if (sent.partition !== partition || sent.offset >= oldest || sent.offset >= next) continue;
+      if (sent.end === "recorded" || (!sent.end && !sent.deleted)) this.#expire(key, sent);
+    }
+  }
+
+  // What the brokers say of a partition. `committed`: the group's offset, which can't be ahead of what is recorded.
+  topic(partition, {first, end, committed, askedUs}) {
+    if (committed !== null) this.#next[partition] = Math.max(this.#next[partition] ?? 0, committed);
+    else this.#next[partition] ??= 0;
+    if (first === null || end === null) return;
+    for (const [key, sent] of this.#byKey) {
+      if (sent.partition !== partition || sent.end || !(sent.ackAtUs < askedUs)) continue;
+      const without = sent.offset >= (this.#next[partition] ?? 0) && (sent.offset < first || sent.offset >= end);
+      // Told twice, since a new leader may tell an end that is too low for a moment.
+      if (without) sent.without = (sent.without ?? 0) + 1;
+      else sent.without = 0;
+      if (sent.without >= 2 || (without && sent.offset < first)) sent.deleted = true;
+      else if (sent.deleted && sent.offset >= first && sent.offset < end) sent.deleted = false;
+      else continue;
+      this.#touch(key);
+    }
+  }
+
+  // -- what is known
+
+  stateOf(sent) {
+    if (sent.end) return sent.end;
+    if (sent.offset === undefined) return "unanswered";
+    const next = this.#next[sent.partition];
+    return sent.deleted || next === undefined || sent.offset < next ? "looking" : "waiting";
+  }
+
+  next(partition) { return this.#next[partition]; }
+
+  // [key, offset] of the events of a partition that are to be looked up, by offset
+  lookedFor(partition) {
+    const found = [];
+    for (const [key, sent] of this.#byKey) if (sent.partition === partition && this.stateOf(sent) === "looking") found.push([key, sent.offset]);
+    return found.sort((a, b) => a[1] - b[1]);
+  }
+
+  // {counts, missingKeys, again}. The states' counts add up to `sent`.
+  proof() {
+    const counts = {sent: this.#byKey.size + this.#expired.sent, acknowledged: this.#expired.sent, twice: this.#expired.twice};
+    for (const state of STATES) counts[state] = 0;
+    counts.expired = this.#expired.sent;
+    let {again} = this.#expired;
+    const missingKeys = [];
+    for (const [key, sent] of this.#byKey) {
+      const state = this.stateOf(sent);
+      counts[state]++;
+      if (state === "missing") missingKeys.push(key);
+      if (sent.offset !== undefined) counts.acknowledged++;
+      if (sent.twice) counts.twice++;
+      if (sent.again) again++;
+    }
+    return {counts, missingKeys, again};
+  }
+
+  // -- over a reload of the page
+
+  // What changed since the last call: [name, text], …. Text is null for what is not needed any more.
+  changes() {
+    const found = [...this.#dirty].map((index) => {
+      const chunk = [...(this.#chunks[index] ?? [])].map((key) => [key, this.#byKey.get(key)]);
+      return [`sent-${index}`, chunk.length ? JSON.stringify(chunk) : null];
+    });
+    if (found.length) found.push(["sent-expired", JSON.stringify(this.#expired)]);
+    this.#dirty.clear();
+    return found;
+  }
+
+  // `read(name)`: the text that was saved, or null. `names`: all names that there are.
+  restore(names, read) {
+    for (const name of names) {
+      const index = Number(/^sent-(\d+)$/.exec(name)?.[1] ?? NaN);
+      if (Number.isNaN(index)) continue;
+      const chunk = JSON.parse(read(name));
+      while (this.#chunks.length <= index) this.#chunks.push(new Set());
+      for (const [key, sent] of chunk) {
+        this.#chunks[index].add(key);
+        this.#byKey.set(key, {...sent, chunk: index});
+      }
+    }
+    Object.assign(this.#expired, JSON.parse(read("sent-expired") ?? "{}"));
+  }
+
+  #touch(key) { this.#dirty.add(this.#byKey.get(key).chunk); }
+
+  #settle(key, state) {
+    this.#byKey.get(key).end = state;
+    this.#touch(key);
+  }
+
+  #expire(key, sent) {
+    this.#expired.sent++;
+    if (sent.twice) this.#expired.twice++;
+    if (sent.again) this.#expired.again++;
+    this.#touch(key);
+    this.#chunks[sent.chunk].delete(key);
+    this.#byKey.delete(key);
+  }
+}

@@ -1,0 +1,26 @@
+"""`/offsets`: which offsets have a row, so that a client can tell in few requests what became of many events that it sent."""
+
+from aiohttp.web import Request, Response
+from faust.web import View
+
+from labapp.app import app, event_table
+from labapp.event.rows import keys_between
+from labapp.readiness import ensure_restored, offsets
+from labapp.web.answers import Refused, json_response
+from labapp.web.requests import whole_number
+from labapp.web.shapes import OFFSETS_MAX, Recorded
+
+PARTITION_MAX, OFFSET_MAX = 999_999_999, 999_999_999
+
+
+@app.page("/offsets")
+class RecordedOffsets(View):
+    async def get(self, request: Request) -> Response:
+        ensure_restored()
+        partition = whole_number(request, "partition", None, 0, PARTITION_MAX)
+        first = whole_number(request, "first", None, 0, OFFSET_MAX)
+        for found in offsets():
+            if found["partition"] == partition:
+                rows = keys_between(event_table.owned[partition], first, first + OFFSETS_MAX)
+                return json_response(Recorded({**found, "rows": rows}))
+        raise Refused(404, f"Partition {partition} is not this worker's.")
