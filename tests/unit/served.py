@@ -2,40 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.unit.apart import ROOT
 from tests.worker import Answer, request
-
-_CODE = """
-import asyncio, logging, logging.config
-from aiohttp import web
-from labapp import readiness, settings
-from labapp.app import app, event_table
-from labapp.event.rows import Rows
-from labapp.observe import logs
-app.finalize(); app.discover(); app.web.init_server()
-app.tables.actives_ready = True
-logging.config.dictConfig({**logs.config(), "root": {"handlers": ["stderr"], "level": "INFO"}})
-
-def row(key, partition, offset, value=b'{"id":1}', consumed_us=1764000000000000):
-    return (b'{"key":"%s","topic":"first-topic","partition":%d,"offset":%d,"deliveries":1,"value":%s,"stages":{"clicked_us":null,'
-            b'"received_us":null,"produced_us":null,"appended_us":null,"consumed_us":%d}}'
-            % (key.encode(), partition, offset, value, consumed_us))
-
-SETUP
-
-async def serve():
-    runner = app.web._runner
-    await runner.setup()
-    await web.TCPSite(runner, "BIND", 0).start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-asyncio.run(serve())
-"""
 
 
 class Served:
@@ -51,14 +23,17 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, setup: str = "", bind: str = "127.0.0.1", **settings: str) -> Iterator[Served]:
-    """`setup` is Python text that is run before. It has the app, its table and a function `row`."""
+def served(
+    folder: Path, set_up: Callable[..., None] | None = None, *arguments: str, bind: str = "127.0.0.1", **settings: str
+) -> Iterator[Served]:
+    """`set_up` is a function of a module. The process calls it with the arguments before it serves."""
     log = folder / "log"
-    code = _CODE.replace("BIND", bind).replace("SETUP", setup)
+    called = [set_up.__module__, set_up.__name__, *arguments] if set_up else []
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", code], cwd=folder, env={"PYTHONPATH": str(ROOT), **settings}, stdout=subprocess.PIPE, stderr=stderr
-        )
+            [sys.executable, "-m", "tests.unit.serving", bind, *called],
+            cwd=folder, env={"PYTHONPATH": str(ROOT), **settings}, stdout=subprocess.PIPE, stderr=stderr,
+        )  # fmt: skip
     try:
         assert process.stdout is not None
         port = process.stdout.readline()

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from labapp.event.row import row_of
+from labapp.event.rows import Rows
+from tests.unit.records import ARRIVAL_US, Record
 from tests.unit.served import Served, served
+from tests.unit.serving import let_own_partition_0
 
-SETUP = """
-from faust.types import TP
-from labapp.patched import faust_router
-from labapp.topics import CHANGELOG
-faust_router.TIMEOUT_SECONDS = 1
-app.assignor.changelog_distribution = {"http://127.0.0.1:OTHER": {CHANGELOG: [0]}}
-app.producer.key_partition = lambda topic, key: TP(topic, 0)
-event_table.owned[1] = Rows({"here": row("here", 1, 0)})
-"""
 ADDRESSES = ["/table/events/there/", "/events/there"]
+
+
+def set_up(other: str) -> None:
+    """The other worker, at this URL, owns every key but `here`."""
+    from labapp.app import event_table
+    from labapp.patched import faust_router
+
+    faust_router.TIMEOUT_SECONDS = 1
+    let_own_partition_0(other)
+    event_table.owned[1] = Rows([row_of(Record(key=b"here", offset=0), ARRIVAL_US)])
 
 
 class Other:
@@ -56,7 +61,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Oth
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            with served(tmp_path_factory.mktemp("served"), SETUP.replace("OTHER", str(server.server_port))) as worker:
+            with served(tmp_path_factory.mktemp("served"), set_up, f"http://127.0.0.1:{server.server_port}") as worker:
                 yield worker, other
         finally:
             server.shutdown()
@@ -130,7 +135,7 @@ def test_who_does_not_answer_is_given_up(address: str, worker: Served, other: Ot
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_who_refuses_the_connection(address: str, tmp_path: Path) -> None:
     """503 as well, and no error of this worker's own."""
-    with served(tmp_path, SETUP.replace("OTHER", "1")) as worker:
+    with served(tmp_path, set_up, "http://127.0.0.1:1") as worker:
         assert worker.get(address).status == 503
         assert "Traceback" not in worker.log
 

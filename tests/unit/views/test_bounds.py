@@ -5,29 +5,36 @@ from collections.abc import Iterator
 
 import pytest
 
+from labapp.event.row import row_of
+from labapp.event.rows import Rows
+from tests.unit.records import ARRIVAL_US, Record
 from tests.unit.served import Served, served
 from tests.worker import wait_for
 
 ROWS = 150  # of 64 KB: more than two answers
 HANDED_OUT = 120
-SETUP = f"""
-from labapp.consume.feed import FEED
-from labapp.views import events_stream
-from tests.unit.records import Record
-events_stream.STREAMS_MOST = 3
-events_stream.SEND_TIMEOUT_SECONDS = 0.5
-value = b'{{"text":"%s"}}' % (b"x" * 64_000)
-for partition in (0, 1):
-    rows = event_table.owned[partition] = Rows()
-    rows.apply((f"{{partition}}-{{offset}}", row(f"{{partition}}-{{offset}}", partition, offset, value)) for offset in range({ROWS}))
-FEED.add((str(n), Record(b'{{"id":%d,"text":"%s"}}' % (n, b"x" * 64_000)), 1764000000000000) for n in range({HANDED_OUT}))
-"""
 ANSWER_BYTES_MOST = 4_100_000
+
+
+def set_up() -> None:
+    from labapp.app import event_table
+    from labapp.consume.feed import FEED
+    from labapp.views import events_stream
+
+    events_stream.STREAMS_MOST = 3
+    events_stream.SEND_TIMEOUT_SECONDS = 0.5
+    text = b"x" * 64_000
+    for partition in (0, 1):
+        rows = event_table.owned[partition] = Rows()
+        for offset in range(ROWS):
+            record = Record(b'{"text":"%s"}' % text, b"%d-%d" % (partition, offset), partition=partition, offset=offset)
+            rows.apply([row_of(record, ARRIVAL_US)])
+    FEED.add((str(n), Record(b'{"id":%d,"text":"%s"}' % (n, text)), ARRIVAL_US) for n in range(HANDED_OUT))
 
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served"), SETUP) as found:
+    with served(tmp_path_factory.mktemp("served"), set_up) as found:
         yield found
 
 

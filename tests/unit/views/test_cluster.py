@@ -1,35 +1,58 @@
 """What /records and /dead-letters answer where reading fails."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from tests.unit.served import served
 
-SETUP = """
-from labapp.kafka import overview
-from labapp.views.cluster import OBSERVER
-partitions = [overview.Partition(0, 1, [1], [1], 0, 5)]
-state = overview.Overview(0, [], [overview.Topic(name, False, partitions) for name in OBSERVER.topics], [])
-async def known(): return state
-async def connected(): return None, None
-async def reading(*arguments):
-    REASON
-OBSERVER.overview, OBSERVER._clients, overview.newest, overview.TIMEOUT_SECONDS = known, connected, reading, 0.1
-"""
+
+def newest_is(newest: Callable[..., Awaitable[Any]]) -> None:
+    """Makes `newest` the function that reads records. The overview is known: each topic has one partition of 5 records."""
+    from labapp.kafka import overview
+    from labapp.views.cluster import OBSERVER
+
+    partitions = [overview.Partition(0, 1, [1], [1], 0, 5)]
+    state = overview.Overview(0, [], [overview.Topic(name, False, partitions) for name in OBSERVER.topics], [])
+
+    async def known() -> overview.Overview:
+        return state
+
+    async def connected() -> tuple[None, None]:
+        return None, None
+
+    OBSERVER.overview, OBSERVER._clients, overview.newest, overview.TIMEOUT_SECONDS = known, connected, newest, 0.1
+
+
+def slow_brokers() -> None:
+    async def newest(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    newest_is(newest)
+
+
+def no_brokers() -> None:
+    async def newest(*_: object) -> None:
+        raise KafkaError()
+
+    newest_is(newest)
 
 
 @pytest.mark.parametrize("path", ["/records?partition=0", "/dead-letters"])
 @pytest.mark.parametrize(
-    ("reason", "sentence"),
+    ("set_up", "sentence"),
     [
-        ("await asyncio.sleep(60)", "The records could not be read within 2.5 s."),
-        ("raise overview.KafkaError()", "No Kafka broker answers."),
+        (slow_brokers, "The records could not be read within 2.5 s."),
+        (no_brokers, "No Kafka broker answers."),
     ],
 )
-def test_why_records_were_not_read(reason: str, sentence: str, path: str, tmp_path: Path) -> None:
+def test_why_records_were_not_read(set_up: Callable[[], None], sentence: str, path: str, tmp_path: Path) -> None:
     """503; slow brokers are not called away."""
-    with served(tmp_path, SETUP.replace("REASON", reason)) as worker:
+    with served(tmp_path, set_up) as worker:
         answer = worker.get(path)
 
     assert (answer.status, answer.json) == (503, {"error": sentence})

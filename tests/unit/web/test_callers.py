@@ -6,21 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.records import ARRIVAL_US, Record
 from tests.unit.served import Served, served
 from tests.worker import request
 
-SETUP = """
-from labapp.consume.feed import FEED
-from tests.unit.records import Record
-app.conf.web_host = "own-name"
-FEED.add([("k", Record(b'{"id":7}'), 1764000000000000)])
-"""
 PATHS = ["/", "/ping", "/events", "/events/stream", "/health/live", "/static/main.js", "/table/", "/router/", "/metrics", "/nothing"]
+
+
+def set_up() -> None:
+    from labapp.app import app
+    from labapp.consume.feed import FEED
+
+    app.conf.web_host = "own-name"
+    FEED.add([("k", Record(b'{"id":7}'), ARRIVAL_US)])
 
 
 @pytest.fixture
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served"), SETUP, ALLOWED_HOSTS="Lab.example.com,[fd00::7]") as found:
+    with served(tmp_path_factory.mktemp("served"), set_up, ALLOWED_HOSTS="Lab.example.com,[fd00::7]") as found:
         yield found
 
 

@@ -5,27 +5,33 @@ from collections.abc import Iterator
 import pytest
 
 from labapp import settings
+from labapp.event.row import row_of
+from labapp.event.rows import Rows
 from labapp.patched.faust_router import authorization
+from tests.unit.records import ARRIVAL_US, Record
 from tests.unit.served import Served, served
+from tests.unit.serving import let_own_partition_0
 from tests.worker import request
 
 TOKEN = "open-sesame"
-SETUP = """
-from faust.types import TP
-from labapp.topics import CHANGELOG
-app.assignor.changelog_distribution = {str(app.conf.canonical_url): {CHANGELOG: [0]}}
-app.producer.key_partition = lambda topic, key: TP(topic, 0)
-event_table.owned[0] = Rows({"k": row("k", 0, 0), "a/b": row("a/b", 0, 1)})
-"""
 FREE = ["/ping", "/health/live", "/static/main.js"]
 READS = ["/", "/events", "/events/k", "/events/stream", "/stages", "/cluster", "/records?partition=0", "/dead-letters", "/status", "/page",
          "/metrics", "/openapi.json", "/asyncapi.json", "/table/", "/table/events/k/", "/router/",
          "/nothing", "/static", "//ping"]  # fmt: skip
 
 
+def owner() -> None:
+    from labapp.app import app, event_table
+
+    let_own_partition_0(str(app.conf.canonical_url))
+    event_table.owned[0] = Rows(
+        row_of(Record(key=key, partition=0, offset=offset), ARRIVAL_US) for offset, key in enumerate([b"k", b"a/b"])
+    )
+
+
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("served"), SETUP, API_TOKEN=TOKEN, API_TOKEN_FOR="everything") as found:
+    with served(tmp_path_factory.mktemp("served"), owner, API_TOKEN=TOKEN, API_TOKEN_FOR="everything") as found:
         yield found
 
 
@@ -75,18 +81,13 @@ def test_on_a_consumer_no_page_is_free(tmp_path_factory: pytest.TempPathFactory)
 
 def test_workers_read_each_others_rows(worker: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With what API_TOKEN makes of the row's address: it opens that address alone, and is not the token."""
-    asking = """
-from faust.types import TP
-from labapp.topics import CHANGELOG
-app.assignor.changelog_distribution = {"http://127.0.0.1:OTHER": {CHANGELOG: [0]}}
-app.producer.key_partition = lambda topic, key: TP(topic, 0)
-""".replace("OTHER", str(worker.port))
+    url = f"http://127.0.0.1:{worker.port}"
     bearer = f"Bearer {TOKEN}"
-    with served(tmp_path_factory.mktemp("asking"), asking, API_TOKEN=TOKEN, API_TOKEN_FOR="everything") as other:
+    with served(tmp_path_factory.mktemp("asking"), let_own_partition_0, url, API_TOKEN=TOKEN, API_TOKEN_FOR="everything") as other:
         for path in ("/events/k", "/events/a%2Fb", "/table/events/k/"):
             assert other.get(path, Authorization=bearer).status == 200, path
         assert other.get("/events/nothing", Authorization=bearer).status == 404
-    with served(tmp_path_factory.mktemp("stranger"), asking, API_TOKEN="another", API_TOKEN_FOR="everything") as other:
+    with served(tmp_path_factory.mktemp("stranger"), let_own_partition_0, url, API_TOKEN="another", API_TOKEN_FOR="everything") as other:
         assert other.get("/events/k", Authorization="Bearer another").status == 503
 
 
