@@ -3,12 +3,14 @@
 import asyncio
 import re
 
+import orjson
 from aiohttp import web
 from aiohttp.web import Request
 from aiohttp_sse import EventSourceResponse, sse_response
 from faust.web import View
 
 from labapp.app import app, event_table
+from labapp.consume.changes import oldest_kept
 from labapp.consume.feed import FEED
 from labapp.event import offsets
 from labapp.event.offsets import Offsets
@@ -136,6 +138,7 @@ class Position:
     def take(self, partitions: dict[int, Rows]) -> bytes:
         """The next rows as messages, for one write. Moves the position behind them.
 
+        If rows may have expired before they were sent, a message of the type `gap` comes first, with the offsets from which to which.
         The partition that was served last has its turn last, so that one with many rows does not keep the others waiting.
         """
         messages, size = list[bytes](), 0
@@ -144,6 +147,10 @@ class Position:
         ):
             if self.following[partition] > (newest_offset(partitions[partition]) + 1 if partitions[partition] else 0):
                 self.following[partition] = 0  # the topic was made anew, and its offsets begin again
+            if (oldest := oldest_kept(partitions[partition])) is not None and self.following[partition] < oldest:
+                gap = orjson.dumps({"partition": partition, "from": self.following[partition], "to": oldest})
+                self.following[partition] = oldest
+                messages.append(b"id: %s\nevent: gap\ndata: %s\n\n" % (str(self).encode(), gap))
             for row in from_offset(partitions[partition], self.following[partition], ROWS_A_WRITE - len(messages)):
                 size += len(row)
                 if messages and size > BYTES_A_WRITE:

@@ -10,7 +10,7 @@ from labapp.web.answers import Refused, json_response
 from labapp.web.requests import whole_number
 from labapp.web.shapes import OFFSETS_MAX, Recorded
 
-PARTITION_MAX, OFFSET_MAX = 999_999_999, 999_999_999
+PARTITION_MAX, OFFSET_MAX = 999_999, 10**18 - 1
 
 
 @app.page("/offsets")

@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 
+from labapp import settings
 from labapp.event.rows import Rows
 from labapp.views.events_stream import BYTES_A_WRITE, ROWS_A_STEP, ROWS_A_WRITE, Position
 from labapp.web.answers import Refused
@@ -134,3 +135,16 @@ def test_an_id_of_a_topic_that_was_made_anew(kept: tuple[int, ...]) -> None:
     partitions[0].apply([("2", _row(2, 1))])
 
     assert offsets(first) + offsets(taken(position, partitions)) == [*kept, 2]
+
+
+def test_rows_that_expired_unsent_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was behind is told from which offset to which, and gets the rest. Where all rows are kept there is none."""
+    monkeypatch.setattr(settings, "ROWS_KEPT", 10)
+    partitions = {0: partition(*range(50, 60)), 1: partition(3, 4)}
+    position = Position.parse("0;0:7,1:0")
+    messages = taken(position, partitions)
+
+    first, _, rest = messages.partition(b"\n\n")
+    assert first == b'id: 0;0:50,1:0\nevent: gap\ndata: {"partition":0,"from":7,"to":50}'
+    assert offsets(rest) == [*range(50, 60), 3, 4]
+    assert taken(position, partitions) == b""
