@@ -16,7 +16,8 @@ VERSION = "1.0"
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
-_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "A row a message; `gap`: rows may have expired unsent. The id is a position to resume from."}}}
+_STREAM_TEXT = "A row a message. The id is a position to resume from. An event `gap` names offsets whose rows may have expired unsent."
+_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": _STREAM_TEXT}}}
 # Whatever API_TOKEN_FOR says.
 _WITHOUT_TOKEN = ("/ping", "/health/live", "/health/ready")
 _SENTENCES = {
