@@ -1,22 +1,15 @@
 """A value that can't be used ends the program with one sentence that names the setting."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.unit.apart import python
 
 
 def settings(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs code after `from labapp.settings import *` in a folder, so that its .env counts."""
-    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    return subprocess.run(
-        [sys.executable, "-c", f"from labapp.settings import *\n{code}"],
-        cwd=folder, env={**inherited, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return python(folder, "-c", f"from labapp.settings import *; {code}", **environment)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Settings of the connection's security: what fits together, and what is refused in one sentence that shows no secret."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, load_pem_private_key
 
-ROOT = Path(__file__).parents[3]
+from tests.unit.apart import python
+
 CA = trustme.CA()
 OURS = CA.issue_cert("app.example")
 CA_PEM, CERT_PEM, KEY_PEM = (blob.bytes().decode() for blob in (CA.cert_pem, OURS.cert_chain_pems[0], OURS.private_key_pem))
@@ -32,12 +32,8 @@ HEROKU = {
 
 def security(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs code after the import of settings and security, with PEM files kept in the folder if they are kept at all."""
-    inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
-    return subprocess.run(
-        [sys.executable, "-c", f"from labapp import settings\nfrom labapp.kafka.security import *\n{code}"],
-        cwd=folder, env={**inherited, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **environment}, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    code = f"from labapp import settings; from labapp.kafka.security import *; {code}"
+    return python(folder, "-c", code, TMPDIR=str(folder), **environment)
 
 
 def shown(code: str, folder: Path, **environment: str) -> str:

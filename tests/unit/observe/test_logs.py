@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from labapp.event.record import traceparent_of
 from labapp.observe import logs
+from tests.unit.apart import python
 
 TRACEPARENT = f"00-{'1' * 32}-{'2' * 16}-01"
 
@@ -64,21 +63,15 @@ def test_json_is_one_line() -> None:
     assert json.loads(line(logs.Json(), "Highwater:\n+Highwater - Active--+\n| topic |"))["message"] == "Highwater"
 
 
-@pytest.mark.parametrize(("python", "words"), [
+@pytest.mark.parametrize(("code", "words"), [
     ("1/0", "ZeroDivisionError"),
     ("import threading; threading.Thread(target=lambda: 1/0).start()", "ZeroDivisionError"),
     ("import warnings; warnings.warn('oh')", "UserWarning: oh"),
     ("import logging; logging.getLogger('x').warning('early')", "early"),
 ])  # fmt: skip
-def test_what_python_would_print_is_json_too(python: str, words: str, tmp_path: Path) -> None:
+def test_what_python_would_print_is_json_too(code: str, words: str, tmp_path: Path) -> None:
     """Whatever goes wrong, in whichever thread, and before logging is set up."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import labapp.app; {python}"],
-        env={**os.environ, "LOG_FORMAT": "json", "PYTHONPATH": str(Path(__file__).parents[3])},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = python(tmp_path, "-c", f"import labapp.app; {code}", LOG_FORMAT="json")
 
     [found] = map(json.loads, (done.stdout + done.stderr).splitlines())
     assert words in found["message"] + found.get("exception", "")
@@ -86,13 +79,7 @@ def test_what_python_would_print_is_json_too(python: str, words: str, tmp_path: 
 
 def test_a_setting_that_cannot_be_used_is_json_too(tmp_path: Path) -> None:
     """The sentence that ends the start."""
-    done = subprocess.run(
-        [sys.executable, "-m", "labapp", "worker"],
-        env={**os.environ, "LOG_FORMAT": "json", "ROLE": "both", "PYTHONPATH": str(Path(__file__).parents[3])},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    done = python(tmp_path, "-m", "labapp", "worker", LOG_FORMAT="json", ROLE="both")
 
     assert done.returncode == 1
     assert "ROLE" in json.loads(done.stdout + done.stderr)["message"]
