@@ -1,6 +1,7 @@
 """`/events` and `/events/{key}`: the rows of this worker, and one row from whichever worker has it."""
 
 import asyncio
+from contextlib import suppress
 from typing import cast
 from urllib.parse import quote
 
@@ -10,12 +11,16 @@ from faust.web import View
 from yarl import URL
 
 from labapp.app import app, event_table
+from labapp.consume.feed import FEED
 from labapp.event.rows import newest_first
 from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
 from labapp.web.answers import ANSWER_BYTES_MOST, Answer, Refused, json_response
-from labapp.web.requests import cursor, whole_number
+from labapp.web.requests import cursor, wait_seconds, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
+
+# While a client waits for an event, the other workers are asked this often; this worker's own rows tell by themselves.
+OTHERS_AGAIN_SECONDS = 0.25
 
 
 @app.page("/events")
@@ -30,16 +35,37 @@ class Events(View):
 @app.page("/events/{key:.+}")
 class Event(View):
     async def get(self, request: Request, key: str) -> Response:
+        """With `Prefer: wait=5` it waits for an event that is not recorded yet, so that whoever just posted it need not ask again."""
         ensure_restored()
-        try:
-            return Answer(body=event_table.row(key), content_type="application/json")
-        except KeyError:
-            if "local" in request.query:
-                raise Refused(404, f"No event with the key {key!r} is kept by this worker.") from None
-        return await ask_others(key)
+        wait, loop = wait_seconds(request), asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while True:
+            news = FEED.news()
+            try:
+                return Answer(body=await find(key, "local" in request.query), content_type="application/json", headers=applied(wait))
+            except Refused as exc:
+                if exc.status != 404 or loop.time() >= deadline:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(OTHERS_AGAIN_SECONDS, deadline - loop.time())):
+                    await news.wait()
 
 
-async def ask_others(key: str) -> Response:
+def applied(wait: int) -> dict[str, str]:
+    return {"Preference-Applied": f"wait={wait}"} if wait else {}
+
+
+async def find(key: str, local: bool) -> bytes:
+    """The row, from this worker or, unless `local`, from another one. Raises Refused."""
+    try:
+        return event_table.row(key)
+    except KeyError:
+        if local:
+            raise Refused(404, f"No event with the key {key!r} is kept by this worker.") from None
+    return await ask_others(key)
+
+
+async def ask_others(key: str) -> bytes:
     """The row from the worker of the group that has it. Raises Refused.
 
     All workers are asked. Kafka's own hash of the key does not tell the partition, since other programs may choose another one.
@@ -49,7 +75,7 @@ async def ask_others(key: str) -> Response:
     answers = await asyncio.gather(*(cast(Router, app.router).ask(worker, path) for worker in others))
     for status, body in answers:
         if status == 200:
-            return Answer(body=body, content_type="application/json")
+            return body
     if any(status != 404 for status, _ in answers):
         raise Refused(503, "Another worker of the group, which may have the event, could not be asked.", retry_after_seconds=1)
     raise Refused(404, f"No event with the key {key!r} is kept.")

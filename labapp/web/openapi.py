@@ -110,6 +110,7 @@ OPERATIONS = [
         parameters=(
             _path("key", Annotated[str, Meta(min_length=1)]),
             _query("local", Annotated[str, Meta(description="Ask this worker only.")]),
+            _header("Prefer", Annotated[str, Meta(description="`wait=5` waits up to 5 s for an event not recorded yet (RFC 7240).")]),
         ),
     ),
     Operation(

@@ -10,8 +10,10 @@ from labapp.event.offsets import Offsets
 from labapp.web.answers import Refused
 
 BODY_TIMEOUT_SECONDS = 10
+WAIT_SECONDS_MAX = 10
 
 # `int` would take a time that grows with the square of the digits. Offsets of Kafka have up to 19, of which 18 will do.
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -47,6 +49,12 @@ def cursor(request: web.Request, name: str) -> Offsets:
         return offsets.parse(text)
     except ValueError:
         raise Refused(400, f"{name} is a cursor, as the field next of an earlier answer gave it.") from None
+
+
+def wait_seconds(request: web.Request) -> int:
+    """How long the client prefers to wait for what is not there yet (`Prefer: wait=5`, RFC 7240), WAIT_SECONDS_MAX at most."""
+    found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
+    return min(int(found[1]), WAIT_SECONDS_MAX) if found else 0
 
 
 def traceparent_of(request: web.Request) -> str | None:
