@@ -29,11 +29,11 @@ class Kafka:
 
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Kafka]:
-    """A cluster of its own, beside whatever runs on this machine. That it doesn't start is a failure with its log.
+    """A cluster of its own, beside whatever runs on this machine; one for each process of pytest. That it doesn't start is a failure.
 
     Its folder is always the same, so that what a killed test run left running is found and ended.
     """
-    folder = Path(tempfile.gettempdir()) / f"labapp-tests-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"labapp-tests-{os.getuid()}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
     compacts_at_once = {"log.cleaner.backoff.ms": "200"}  # else it looks for work every 15 s
     lab = Lab(folder, {name: free_port() for name in PORTS}, overrides=dict.fromkeys(BROKERS, compacts_at_once))
     processes.forget(lab)

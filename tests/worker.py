@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent
 
-# One factor on every time-out, for slow machines.
-PATIENCE = float(os.environ.get("TEST_PATIENCE", "1"))
+# One factor on every time-out, for slow machines. Two tests at once take turns on the cores, and Java starts more than one broker.
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "2" if "PYTEST_XDIST_WORKER" in os.environ else "1"))
 
 
 # Below those that the system gives to outgoing connections (32768 and up), which could take one before its owner has it.
