@@ -8,6 +8,8 @@ from labapp.lab import BROKERS, Lab
 from tests.browser.person import SLOW, experiment, experiment_done, proof, proven, send, state
 from tests.worker import PATIENCE, request
 
+HISTORY = 1000
+
 
 def test_stop_experiment(page: Page, whole_lab: Lab) -> None:
     """With the consumer stopped events wait, visibly; started again it reads them, and the page proves that none is missing."""
@@ -42,6 +44,8 @@ def test_kill_consumer_in_a_burst(page: Page, whole_lab: Lab) -> None:
 
     proven(page, 100)
     shown = page.evaluate("document.querySelector('#events-count').textContent")
+    if int(shown.replace(",", "")) > HISTORY:  # earlier tests' events are there too, and a page that is opened asks for so many
+        shown = f"{HISTORY:,}"
     state(page, "consumer", "online")
     page.reload()
     proven(page, 100)

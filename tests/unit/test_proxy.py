@@ -86,7 +86,7 @@ def test_end_passes(network: Network, ports: dict[str, int]) -> None:
 
 def test_nobody_there(ports: dict[str, int]) -> None:
     """Where the other side listens no more, a connection is reset."""
-    with Network({"one": (ports["one"], free_port())}), connect(ports["one"]) as client, pytest.raises(ConnectionResetError):
+    with Network({"one": (ports["one"], free_port())}), pytest.raises(ConnectionResetError), connect(ports["one"]) as client:
         client.recv(1)
 
 
