@@ -34,6 +34,7 @@ _shared = Connections(event_table, lambda: cast(BatchConsumer, app.consumer), ka
 async def write_rows(stream: Any) -> None:
     # Partitions are written in parallel, because most of the time is spent waiting for acknowledgements. Without noack Faust would ack a
     # batch on SIGTERM, though it is not recorded.
+    WRITERS.clear()  # those of an earlier run of this agent write no more
     async with asyncio.TaskGroup() as group:
         async for event in stream.noack().events():
             partition = event.value[0].partition

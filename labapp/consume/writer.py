@@ -131,7 +131,7 @@ class PartitionWriter:
     async def write_and_ack(self, taken: list[Taken], rows: Rows) -> None:
         """Tries until the brokers have acknowledged all that the batches change, or until the batches are not current any more.
 
-        Who is responsible for ending a worker that tries in vain is readiness.py.
+        readiness.py ends a worker that tries in vain.
         """
         changes: Changes | None = None
         buried = 0
@@ -140,7 +140,9 @@ class PartitionWriter:
             while True:
                 if self._shared.table.owned.get(self.tp.partition) is not rows or not all(map(self._is_current, taken)):
                     return  # another worker has the partition, or the batches are delivered again
-                if self._shared.is_rebalancing() or self._shared.consumer().session_seconds_left() <= 0:
+                if self._shared.is_rebalancing():
+                    return  # it ends with a seek, after which the batches are delivered again; a restore before it may take long
+                if self._shared.consumer().session_seconds_left() <= 0:
                     self.failure = "the group's coordinator does not confirm that it is still this worker's"
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
@@ -166,6 +168,8 @@ class PartitionWriter:
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
             self.failing_since, self.failure = None, ""
+        if self._shared.table.owned.get(self.tp.partition) is not rows:
+            return  # the partition went during the write, so nothing was set here
         count = sum(len(one.event.value) for one in taken)
         self._shared.counts.count_recorded(count, rows, changes.fresh, buried, changes.key_reused)
         if changes.reorder:

@@ -225,6 +225,36 @@ def test_a_write_of_a_partition_that_went_is_not_tried_again(lost: str, no_pause
     with_lab(test)
 
 
+def test_during_a_rebalance_nothing_is_written(no_pauses: list[float]) -> None:
+    """The batch is dropped at once, since it is delivered again: a restore may take longer than a write may."""
+
+    async def test(lab: Lab) -> None:
+        lab.comes(10)
+        lab.rebalancing = True
+        await lab.writer.write_next()
+        assert lab.written == lab.acked == []
+        assert lab.writer.failing_since is None
+
+    with_lab(test)
+
+
+def test_what_was_written_while_the_partition_went_is_not_told() -> None:
+    """Its next owner delivers it again. Told here too, `GET /` would have it twice."""
+
+    async def test(lab: Lab) -> None:
+        def goes() -> None:
+            lab.owned[0] = Rows()
+
+        lab.comes(10)
+        lab.answers = [goes]
+        await lab.writer.write_next()
+        assert lab.acked == []
+        assert lab.counts.records["recorded"] == 0
+        assert lab.feed.hand_out(10, 1000) == []
+
+    with_lab(test)
+
+
 def test_an_error_of_kafka_is_tried_again(no_pauses: list[float]) -> None:
     """Until the brokers take the rows."""
 
