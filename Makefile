@@ -15,8 +15,14 @@ run: venv/made
 kafka: venv/made
 	@venv/bin/python -m labapp.lab kafka
 
+# Two at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
 test: venv/made
+ifeq ($(PYTEST_ARGS),)
+	@venv/bin/python -m pytest tests --ignore tests/browser -n 2 --dist worksteal
+	@venv/bin/python -m pytest tests/browser
+else
 	@venv/bin/python -m pytest $(PYTEST_ARGS)
+endif
 
 check: venv/made
 	@venv/bin/ruff check && venv/bin/ruff format --check
