@@ -51,8 +51,8 @@ RESTORING = "The partitions are being assigned, or the table is being restored."
 class Progress:
     partition: int
     next_to_record: int  # offset
-    end: int  # offset behind the last record, as of the last look
-    waiting: int  # events
+    end: int | None  # offset behind the last record, as of the last look; None: no broker has told it yet
+    waiting: int | None  # events; None: not known yet
     standing_seconds: float  # since an offset was recorded, or since nothing waited
 
 
@@ -95,12 +95,13 @@ class Readiness:
         consumer, owned = _consumer(), _owned()
         for gone in self._recorded.keys() - set(owned):
             del self._recorded[gone]  # when it comes back, it has not stood still meanwhile
+            self._ends.pop(gone, None)
         if consumer is None:
             return []
         for partition in owned:
             following = consumer.next_to_record(TP(settings.KAFKA_TOPIC, partition))
-            end = max(self._ends.get(partition, 0), following)
-            waiting = end - following
+            end = max(self._ends[partition], following) if partition in self._ends else None
+            waiting = end - following if end is not None else None
             standing_seconds = self._recorded.setdefault(partition, Clock()).seconds(following if waiting else object())
             found.append(Progress(partition, following, end, waiting, standing_seconds))
         return found

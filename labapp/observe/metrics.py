@@ -77,7 +77,7 @@ class Partition:
 
     topic: str
     partition: int
-    lag: int
+    lag: int | None  # None: not known yet
     since_progress_seconds: float
     rows: int
     rows_bytes: int
@@ -129,7 +129,8 @@ def families(
     rows_bytes = GaugeMetricFamily("labapp_rows_bytes", "Bytes of the rows kept of the partitions owned.", labels=labels)
     for partition in partitions:
         of = (partition.topic, str(partition.partition))
-        lag.add_metric(of, partition.lag)
+        if partition.lag is not None:
+            lag.add_metric(of, partition.lag)
         progress.add_metric(of, partition.since_progress_seconds)
         rows.add_metric(of, partition.rows)
         rows_bytes.add_metric(of, partition.rows_bytes)
@@ -145,7 +146,8 @@ def _group_families(group: Group) -> Iterator[Metric]:
     oldest = GaugeMetricFamily("labapp_group_lag_seconds", "Age of the oldest record that waits; 0 if none waits.", labels=labels)
     for partition in group.partitions:
         of = (partition.topic, str(partition.partition))
-        lag.add_metric(of, partition.lag)
+        if partition.lag is not None:
+            lag.add_metric(of, partition.lag)
         oldest.add_metric(of, partition.oldest_seconds)
     yield from (lag, oldest)
 

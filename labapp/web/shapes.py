@@ -140,7 +140,7 @@ class Offsets(TypedDict):
 
     partition: Number
     next_to_record: Annotated[int, Meta(ge=0, description="Each event before this offset is recorded, or is a dead letter.")]
-    end: Annotated[int, Meta(ge=0, description="The offset behind the last record, up to a second old.")]
+    end: Annotated[int | None, Meta(description="The offset behind the last record, up to a second old. Null: not known yet.")]
     oldest_kept: Annotated[int | None, Meta(description="The offset of the oldest row; older ones have expired. Null: none has.")]
 
 

@@ -71,6 +71,22 @@ def test_ready_and_idle_is_well() -> None:
 
 
 @apart
+def test_what_waits_is_not_known_until_a_broker_tells_the_end() -> None:
+    """Neither at the start, nor if the partition went and came back: 0 would say that nothing waits."""
+    worker = Worker()
+    worker.ends = {1: 7}
+    worker.passes(1)
+    assert [(one.end, one.waiting) for one in worker.readiness.progress()] == [(None, None), (7, 2)]
+    worker.ends[0] = 5
+    worker.passes(1)
+    assert [(one.end, one.waiting) for one in worker.readiness.progress()] == [(5, 0), (7, 2)]
+    del worker.following[1]
+    worker.passes(1)
+    worker.following[1], worker.ends = 5, {}
+    assert [(one.end, one.waiting) for one in worker.readiness.progress()] == [(5, 0), (None, None)]
+
+
+@apart
 def test_a_partition_that_is_not_fetched_ends_the_worker() -> None:
     """Events wait, and nothing is written: readiness says so, and then the worker ends, though its other partition goes on."""
     worker = Worker()
