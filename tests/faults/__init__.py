@@ -12,4 +12,5 @@ after the other, or with two at a time. At the end each acknowledged key is look
     outcome.py   what was sent, what was found, and what is wrong with it
     report.py    the table
     controls.py  runs that must find something: they show that this tool can
+    soak.py      half an hour of load, watched by two streams and a page, that must leave each worker's memory flat
 """

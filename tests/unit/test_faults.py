@@ -9,6 +9,7 @@ from tests.faults import report
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.outcome import Acknowledged, Outcome
 from tests.faults.plan import Step, plan
+from tests.faults.soak import fitted
 
 
 async def nothing(target: Any, seconds: float) -> None:
@@ -191,3 +192,15 @@ class TestReport:
             "missing 1, twice 0, wrong 1, limbo 0"
         )
         assert report.details(found) == "missing: b\nwrong: a"
+
+
+def test_memory_that_rises_is_named() -> None:
+    """By 2 MB a minute after the first five, and not what grew before."""
+    times = [number / 12 for number in range(360)]  # every 5 s of 30 minutes
+    flat = [(minutes, 80 + min(minutes, 4) * 10 + number % 3) for number, minutes in enumerate(times)]
+    leaking = [(minutes, 80 + minutes * 2) for minutes in times]
+    lines, rising = fitted({("consumer", 1): leaking, ("fan-out", 3): leaking[:65], ("producer", 2): flat})
+    assert rising == ["consumer"]
+    assert lines[0].endswith("+2.00 MB a minute")
+    assert lines[1] == "fan-out (3): 5 samples after the first 300 s, too few"
+    assert lines[2].startswith("producer (2): 12")

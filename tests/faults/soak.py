@@ -1,0 +1,159 @@
+"""Half an hour that must end with flat memory: `python -m tests.faults.soak`.
+
+It sends events at a steady rate, reads two streams, keeps a page open in a browser, and strikes every two minutes with a fault that ends no
+worker. Then it looks for each acknowledged key in the changelog, since the workers keep the newest rows only. It fits a straight line to
+the memory of each worker.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import logging
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+
+import aiohttp
+import psutil
+from playwright.async_api import async_playwright
+
+from labapp.lab import WORKERS, processes
+from tests import topics
+from tests.browser.conftest import CHROMIUM, FLAGS
+from tests.faults.faults import FAULTS
+from tests.faults.load import send
+from tests.faults.outcome import Outcome
+from tests.faults.plan import plan
+from tests.faults.run import recover, say_at_once, strike
+from tests.faults.target import CHANGELOG, CONSUMERS, Target, target
+
+# A worker that ends begins with fresh memory, so its line would say nothing.
+ENDING = {f"{what} {name}" for what in ("kill", "stop") for name in (*WORKERS, "third-consumer")}
+KINDS = [fault for fault in FAULTS if fault.what not in ENDING]
+SAMPLE_SECONDS = 5
+SETTLING_SECONDS = 300  # caches and rows fill
+SAMPLES_LEAST = 10
+MOST_MB_A_MINUTE = 1.0
+
+Memory = dict[tuple[str, int], list[tuple[float, float]]]  # by worker and process: minutes since the begin, MB
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=1800)
+    parser.add_argument("--every", type=float, default=120, help="seconds from one fault to the next")
+    parser.add_argument("--rate", type=int, default=500, help="events a second")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    with target(ROWS_KEPT="10000", ROWS_KEPT_BYTES=str(64 << 20)) as struck:
+        return asyncio.run(soak(struck, options))
+
+
+async def soak(struck: Target, options: argparse.Namespace) -> int:
+    outcome, over, streamed = Outcome(), asyncio.Event(), set[str]()
+    memory: Memory = defaultdict(list)
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as tasks, page(struck):
+        tasks.create_task(send(struck.lab, options.rate, outcome, over))
+        beside = [tasks.create_task(watch_memory(struck, memory, began))]
+        beside += [tasks.create_task(follow(struck.lab.ports[name], streamed)) for name in CONSUMERS[:2]]
+        for number, step in enumerate(plan(KINDS, options.seed, overlapping=0), start=1):
+            if number * options.every >= options.seconds or outcome.limbo:
+                break
+            await asyncio.sleep(began + number * options.every - time.monotonic())
+            say_at_once(f"{time.strftime('%H:%M:%S')} {step.what} ({len(outcome.acknowledged)} of {len(outcome.posted)} acknowledged)")
+            await asyncio.gather(*(strike(struck, drawn, say_at_once) for drawn in step.faults))
+            await recover(struck, outcome, step.what)
+        await asyncio.sleep(began + options.seconds - time.monotonic())
+        over.set()
+        await settled(struck)
+        for task in beside:
+            task.cancel()
+    rows = await asyncio.to_thread(lambda: {record.key.decode() for record in topics.read(struck.brokers, CHANGELOG)})
+    missing, foreign = outcome.acknowledged.keys() - rows, rows - outcome.posted.keys()
+    print(
+        f"sent {len(outcome.posted)}, acknowledged {len(outcome.acknowledged)}, refused {outcome.refused}, in the changelog {len(rows)}, "
+        f"missing {len(missing)}, of unknown keys {len(foreign)}, streamed {len(streamed)}, limbo {outcome.limbo or 0}"
+    )
+    lines, rising = fitted(memory)
+    print("\n".join(lines))
+    return int(bool(missing or foreign or outcome.limbo or rising))
+
+
+def fitted(memory: Memory) -> tuple[list[str], list[str]]:
+    """A line for each process: its memory, and its slope after the first minutes. The second list names whose memory rises."""
+    lines, rising = [], []
+    for (name, pid), found in sorted(memory.items()):
+        after = [(minutes, mb) for minutes, mb in found if minutes * 60 >= SETTLING_SECONDS]
+        if len(after) < SAMPLES_LEAST:
+            lines.append(f"{name} ({pid}): {len(after)} samples after the first {SETTLING_SECONDS} s, too few")
+            continue
+        slope = statistics.linear_regression(*zip(*after, strict=True)).slope
+        first, last, most = after[0][1], after[-1][1], max(mb for _, mb in after)
+        lines.append(f"{name} ({pid}): {first:.0f} MB at first, {last:.0f} MB at the end, {most:.0f} MB at most; {slope:+.2f} MB a minute")
+        if slope > MOST_MB_A_MINUTE:
+            rising.append(name)
+    return lines, rising
+
+
+async def settled(struck: Target) -> None:
+    """Returns once the group has no lag, or after a minute."""
+    async with aiohttp.ClientSession() as session:
+        for _ in range(120):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, KeyError):
+                async with session.get(f"http://127.0.0.1:{struck.lab.ports['producer']}/metrics") as response:
+                    lags = [
+                        float(line.split()[-1])
+                        for line in (await response.text()).splitlines()
+                        if line.startswith("labapp_group_lag_records{")
+                    ]
+                    if lags and not any(lags):
+                        return
+            await asyncio.sleep(0.5)
+
+
+async def watch_memory(struck: Target, memory: Memory, began: float) -> None:
+    for number in itertools.count(1):
+        for status in await asyncio.to_thread(processes.statuses, struck.lab):
+            if status.name in WORKERS and status.pid:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    resident = psutil.Process(status.pid).memory_info().rss
+                    memory[status.name, status.pid].append(((time.monotonic() - began) / 60, resident / 1e6))
+        if number % 60 == 0:
+            last = {name: round(found[-1][1]) for (name, _), found in memory.items()}
+            say_at_once(f"{time.strftime('%H:%M:%S')} MB: {last}")
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def follow(port: int, streamed: set[str]) -> None:
+    """Reads one worker's stream as long as it lives, from where it broke off."""
+    last = ""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_read=40), read_bufsize=1 << 22) as session:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                async with session.get(
+                    f"http://127.0.0.1:{port}/events/stream", headers={"Last-Event-ID": last} if last else {}
+                ) as response:
+                    async for line in response.content:
+                        if line.startswith(b"id: "):
+                            last = line[4:].decode().strip()
+                        elif b'"key":"' in line:
+                            streamed.add(line.split(b'"key":"')[1].split(b'"')[0].decode())
+            await asyncio.sleep(0.5)
+
+
+@contextlib.asynccontextmanager
+async def page(struck: Target) -> AsyncIterator[None]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=FLAGS)
+        await (await browser.new_page()).goto(f"http://127.0.0.1:{struck.lab.ports['producer']}/page/")
+        yield
+        await browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
