@@ -18,6 +18,7 @@ kafka: venv/made
 # Two at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
 test: venv/made
 ifeq ($(PYTEST_ARGS),)
+	@venv/bin/python -m tests.needs
 	@venv/bin/python -m pytest tests --ignore tests/browser -n 2 --dist worksteal
 	@venv/bin/python -m pytest tests/browser
 else

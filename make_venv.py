@@ -3,6 +3,7 @@
 It has to be readable for old Pythons too, as far as the sentence that refuses them.
 """
 
+import os
 import subprocess
 import sys
 
@@ -11,7 +12,10 @@ if sys.version_info < (3, 11):
 try:
     import ensurepip  # noqa: F401
 except ImportError:
-    sys.exit("This Python can't make a venv, because its module ensurepip is missing: on Debian and Ubuntu, apt install python3-venv.")
+    install = ["apt-get", "install", "-qy", "--no-install-recommends", "python%d.%d-venv" % sys.version_info[:2]]
+    may = os.geteuid() == 0 and os.path.exists("/etc/debian_version")
+    if not may or subprocess.call(["apt-get", "update", "-q"]) or subprocess.call(install):
+        sys.exit("This Python can't make a venv, because its module ensurepip is missing. Run: sudo %s" % " ".join(install))
 
 print("Installing the packages of requirements-dev.txt into the folder venv, once, about 140 MB to fetch ...", flush=True)
 for command in (

@@ -10,11 +10,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from labapp.lab import APP, PORTS, Lab, processes
+from tests import needs
 from tests.conftest import Kafka
 from tests.worker import PATIENCE, free_port
-
-CHROMIUM = Path("/usr/bin/chromium")  # Debian's
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 expect.set_options(timeout=15_000 * PATIENCE)
 
@@ -62,10 +60,9 @@ def launching() -> Iterator[Callable[..., Browser]]:
 
         def launched(*flags: str) -> Browser:
             try:
-                return playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=[*FLAGS, *flags])
+                return needs.launch(playwright, *flags)
             except Error as exc:
-                why = exc.message.splitlines()[0]
-                pytest.exit(f"There is no browser: install Debian's chromium, or run `playwright install chromium` ({why}).", 1)
+                pytest.exit(f"No browser starts: `python -m tests.needs` fetches one ({exc.message.splitlines()[0]}).", 1)
 
         yield launched
 
