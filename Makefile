@@ -1,4 +1,4 @@
-# What each target does stands in README.md. All it takes is Python 3.11 or newer: the first of these, or make PYTHON=/path/to/python3.
+# What each target does stands in docs/development.md. All it takes is Python 3.11 or newer: the first of these, or make PYTHON=/path/to/python3.
 # Asked from /, where pyenv sees no .python-version: that one is for platforms, and here every version will do.
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 NEW_ENOUGH = import sys; print(sys.executable if sys.version_info >= (3, 11) else "")

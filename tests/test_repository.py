@@ -59,16 +59,6 @@ def test_env_example_changes_nothing_as_it_is() -> None:
     assert [line for line in read(".env.example").splitlines() if line and not line.startswith("#")] == []
 
 
-def test_readme_has_every_setting_with_its_default() -> None:
-    """README.md's table of settings lists each one, and its default."""
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \|([^|]*)\|", read("README.md"), re.MULTILINE))
-    known = settings()
-
-    assert rows.keys() >= known.keys(), f"not in the table: {sorted(known.keys() - rows.keys())}"
-    wrong = {name: (rows[name].strip(), default) for name, default in known.items() if default not in rows[name]}
-    assert not wrong, "what the table says, and what is so"
-
-
 def test_only_settings_reads_the_environment() -> None:
     """Every setting is in settings.py: no other file of the app asks the environment, and no import is relative."""
     checked = subprocess.run(
@@ -87,17 +77,6 @@ def test_app_json_names_settings_only() -> None:
     assert values.pop("ALLOWED_HOSTS") == "*"  # the platform's router passes on only the app's own names, which nobody knows beforehand
     assert values.items() <= settings().items()
     assert offered["API_TOKEN"]["generator"] == "secret"  # in public nobody may send events without it
-
-
-# -- the page's guide
-
-
-def test_the_guides_commands_are_the_readmes() -> None:
-    """What the page tells people to type stands in README.md as well."""
-    commands = re.findall(r"<pre>([^<]+)</pre>", read("labapp/static/index.html"))
-
-    assert "make run" in commands
-    assert [command for command in commands if command not in read("README.md")] == []
 
 
 # -- platforms

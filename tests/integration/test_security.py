@@ -1,6 +1,5 @@
-"""Against a broker that trusts nobody: with what the README lists everything works, and what is wrong is said in one sentence."""
+"""Against a broker that trusts nobody: with what docs/operations.md lists everything works, and what is wrong is said in one sentence."""
 
-import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -8,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import permissions
 from tests.secured import PASSWORDS, Secured
-from tests.worker import PATIENCE, ROOT, Worker, free_port, request, run, wait_for
+from tests.worker import PATIENCE, Worker, free_port, request, run, wait_for
 
 TOKEN = "a-token-of-its-own-41"
 Settings = dict[str, str]
@@ -51,19 +51,6 @@ def as_on_heroku(secured: Secured) -> Settings:
 
 
 # -- what is allowed
-
-
-def listed(column: str, names: Settings) -> list[tuple[str, str, str]]:
-    """What README.md lists, to produce or to consume: operation, kind and name."""
-    section = (ROOT / "README.md").read_text().partition("## Another cluster")[2].partition("\n## ")[0]
-    names = {**names, "CONSUMER_GROUP-events-changelog": f"{names['CONSUMER_GROUP']}-events-changelog"}
-    found = []
-    for kind, name, *operations in re.findall(r"^\| (Topic|Group) \|([^|]*)\|([^|]*)\|([^|]*)\|$", section, re.MULTILINE):
-        [*_, suffix] = re.findall(r"`(-.*?)`", name) or [""]
-        words = operations[column == "consume"].split(",")
-        found += [(word.strip(), kind, names[re.findall(r"`(.*?)`", name)[0] + suffix]) for word in words if word.strip()]
-    assert {kind for _, kind, _ in found} == ({"Topic", "Group"} if column == "consume" else {"Topic"})
-    return found
 
 
 @pytest.fixture
@@ -117,9 +104,9 @@ def ensure_no_secret(log: str, *texts: str) -> None:
 
 
 def test_by_password_with_the_rights_of_each_role(secured: Secured, topics_made: Settings, start: Callable[..., Worker]) -> None:
-    """Producer and consumer, each with no more than the README lists for it, over SASL_SSL; and no secret is in a log."""
-    secured.allow("guest", *listed("produce", topics_made))
-    secured.allow("app", *listed("consume", topics_made))
+    """Producer and consumer, each with no more than docs/operations.md lists for it, over SASL_SSL; and no secret is in a log."""
+    secured.allow("guest", *permissions("produce", topics_made))
+    secured.allow("app", *permissions("consume", topics_made))
     common = {**topics_made, "API_TOKEN": TOKEN}
 
     producer = start("-l", "debug", ROLE="producer", **common, **by_password(secured, "guest", "PLAIN"))
@@ -136,7 +123,7 @@ def test_by_password_with_the_rights_of_each_role(secured: Secured, topics_made:
 
 def test_by_certificate(secured: Secured, topics_made: Settings, start: Callable[..., Worker]) -> None:
     """The whole app over mutual TLS; the page's view of the cluster too."""
-    secured.allow("app", *listed("produce", topics_made), *listed("consume", topics_made))
+    secured.allow("app", *permissions("produce", topics_made), *permissions("consume", topics_made))
 
     worker = start("-l", "debug", **topics_made, **by_certificate(secured)).ready(60)
 
@@ -149,7 +136,7 @@ def test_by_certificate(secured: Secured, topics_made: Settings, start: Callable
 def test_as_on_heroku(secured: Secured, names: Settings, start: Callable[..., Worker]) -> None:
     """Its own settings are all that it takes: names with the prefix, certificates as text. Topics are made where that is allowed."""
     prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
-    rights = [*listed("produce", prefixed), *listed("consume", prefixed)]
+    rights = [*permissions("produce", prefixed), *permissions("consume", prefixed)]
     secured.allow("app", *rights, *(("Create", kind, name) for _, kind, name in rights if kind == "Topic"))
 
     worker = start("-l", "debug", **names, **as_on_heroku(secured)).ready(60)
@@ -205,7 +192,7 @@ def test_a_start_that_is_refused(reason: str, secured: Secured, names: Settings)
 def test_each_right_is_needed(operation: str, kind: str, name: str, secured: Secured, topics_made: Settings) -> None:
     """Without one of them no worker would start, and `check` says which one it is; it has found all others well."""
     full_name = topics_made.get(name, f"{topics_made['CONSUMER_GROUP']}-events-changelog")
-    rights = [*listed("produce", topics_made), *listed("consume", topics_made)]
+    rights = [*permissions("produce", topics_made), *permissions("consume", topics_made)]
     secured.allow("app", *(right for right in rights if right != (operation, kind.title(), full_name)))
 
     checked = run("check", **topics_made, **by_password(secured))
