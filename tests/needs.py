@@ -11,28 +11,39 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.worker import ROOT
 
 CHROMIUM = Path("/usr/bin/chromium")  # Debian's
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 DEBIAN = Path("/etc/debian_version")
+# Debian's packages. Playwright's Node needs libatomic, which a small Debian does not have.
+PACKAGES = {"curl": ["curl"], "chromium": ["chromium", "libatomic1"]}
 
 Run = Callable[[list[str]], bool]
 
 
-def launch(playwright: Playwright, *flags: str) -> Browser:
+def launch(playwright: Playwright, *flags: str, chromium: Path = CHROMIUM) -> Browser:
     """Debian's Chromium if it is there, else the one that Playwright has fetched. Raises playwright's Error if it does not start."""
-    return playwright.chromium.launch(executable_path=CHROMIUM if CHROMIUM.exists() else None, args=[*FLAGS, *flags])
+    return playwright.chromium.launch(executable_path=chromium if chromium.exists() else None, args=[*FLAGS, *flags])
+
+
+def try_browser(chromium: str) -> None:
+    """Ends this process, with one line if no browser starts."""
+    try:
+        with sync_playwright() as playwright:
+            launch(playwright, chromium=Path(chromium)).close()
+    except Exception as exc:  # Playwright's own Node may not start either, and that is a bare Exception
+        sys.exit(str(exc).splitlines()[0])
 
 
 def why_no_browser() -> str | None:
     """One line if no browser starts."""
-    with sync_playwright() as playwright:
-        try:
-            launch(playwright).close()
-        except Error as exc:
-            return exc.message.splitlines()[0]
-    return None
+    # In a process of its own: Playwright can't be started again where it has failed.
+    code = "import sys; from tests.needs import try_browser; try_browser(sys.argv[1])"
+    tried = subprocess.run([sys.executable, "-c", code, str(CHROMIUM)], cwd=ROOT, capture_output=True, text=True)
+    return None if tried.returncode == 0 else tried.stderr.partition("\n")[0]
 
 
 def missing() -> dict[str, str]:
@@ -43,11 +54,15 @@ def missing() -> dict[str, str]:
     return found
 
 
+def packages(names: list[str]) -> list[str]:
+    return [package for name in names for package in PACKAGES[name]]
+
+
 def fetch(names: list[str], run: Run, is_root: bool, has_apt: bool) -> None:
     """Tries to get these. Says nothing about whether that succeeded."""
     if is_root and has_apt:
         run(["apt-get", "update", "-q"])
-        run(["apt-get", "install", "-qy", "--no-install-recommends", *names])
+        run(["apt-get", "install", "-qy", "--no-install-recommends", *packages(names)])
     elif "chromium" in names:
         run([sys.executable, "-m", "playwright", "install", "chromium"])
 
@@ -55,7 +70,7 @@ def fetch(names: list[str], run: Run, is_root: bool, has_apt: bool) -> None:
 def command_for(names: list[str], has_apt: bool) -> str:
     """The one command that somebody has to run who may."""
     if has_apt:
-        return f"sudo apt-get install {' '.join(names)}"
+        return f"sudo apt-get install {' '.join(packages(names))}"
     install = [f"install {name}" for name in names if name != "chromium"]
     return " and ".join([*install, *(["sudo venv/bin/playwright install --with-deps chromium"] if "chromium" in names else [])])
 

@@ -45,7 +45,7 @@ def test_root_on_debian() -> None:
     machine = Machine("curl", "chromium", helps="install")
 
     assert machine.main(is_root=True, has_apt=True) is None
-    assert machine.ran == ["apt-get update -q", "apt-get install -qy --no-install-recommends curl chromium"]
+    assert machine.ran == ["apt-get update -q", "apt-get install -qy --no-install-recommends curl chromium libatomic1"]
 
 
 def test_a_user() -> None:
@@ -59,7 +59,7 @@ def test_a_user() -> None:
 def test_what_can_not_be_fetched() -> None:
     """The sentence has the reason and the one command."""
     assert Machine("chromium").main(is_root=False, has_apt=True) == (
-        "The tests need more than is here (chromium: not there). Run: sudo apt-get install chromium"
+        "The tests need more than is here (chromium: not there). Run: sudo apt-get install chromium libatomic1"
     )
     assert Machine("chromium").main(is_root=False, has_apt=False) == (
         "The tests need more than is here (chromium: not there). Run: sudo venv/bin/playwright install --with-deps chromium"
