@@ -11,7 +11,10 @@ DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs"
 # By the word behind ```sh: why such a block is not run, and the first line of each.
 NOT_RUN = {
     "docker": ("It needs a Docker engine.", ["docker compose up --build"]),
-    "long": ("It takes many minutes, or runs the tests that run it.", ["make test", "make check", "make faults"]),
+    "long": (
+        "It takes many minutes, or runs the tests that run it.",
+        ["make test", "make check", "make faults", "venv/bin/python -m tests.faults.soak"],
+    ),
     "network": ("It asks a package index for newer versions.", ["make requirements UV_ARGS=--upgrade"]),
     "pictures": ("It needs the browser, which tests/browser has to itself.", ["venv/bin/python -m tests.browser.pictures"]),
 }

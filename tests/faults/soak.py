@@ -22,13 +22,13 @@ from playwright.async_api import async_playwright
 
 from labapp.lab import WORKERS, processes
 from tests import topics
-from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.faults.faults import FAULTS
 from tests.faults.load import send
 from tests.faults.outcome import Outcome
 from tests.faults.plan import plan
 from tests.faults.run import recover, say_at_once, strike
 from tests.faults.target import CHANGELOG, CONSUMERS, Target, target
+from tests.needs import CHROMIUM, FLAGS
 
 # A worker that ends begins with fresh memory, so its line would say nothing.
 ENDING = {f"{what} {name}" for what in ("kill", "stop") for name in (*WORKERS, "third-consumer")}
