@@ -2,7 +2,6 @@
 
 import asyncio
 
-import orjson
 from aiohttp.web import HTTPException, Request, Response, StreamResponse
 from faust.web import View
 
@@ -14,7 +13,7 @@ from labapp.event.stages import appended_us, now_us
 from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
 from labapp.web import static_files
-from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, json_response
 from labapp.web.callers import asks_for_page, ensure_allowed_page
 from labapp.web.requests import body_of, traceparent_of
 from labapp.web.shapes import Sent
@@ -37,7 +36,7 @@ class Root(View):
             return static_files.answer("index.html")
         if settings.CONSUMES:
             ensure_allowed_page(request)
-            return json_response([orjson.Fragment(event) for event in await _handed_out()])
+            return json_list_response(b"[", await _handed_out(), b"]")
         return json_response([consumer.url for consumer in settings.CONSUMERS])
 
     async def post(self, request: Request) -> Response:

@@ -140,6 +140,13 @@ def test_who_refuses_the_connection(address: str, tmp_path: Path) -> None:
         assert "Traceback" not in worker.log
 
 
+def test_before_the_worker_has_connected_to_kafka(tmp_path: Path) -> None:
+    """503: it can't tell yet who has a key."""
+    with served(tmp_path) as worker:
+        assert [worker.get(path).status for path in ("/table/events/key/", "/router/events/key/")] == [503, 503]
+        assert "Traceback" not in worker.log
+
+
 @pytest.mark.parametrize("path", ["/router/x/", "/router/x/key/", "/table/x/", "/table/x/key/", "/router/__class__/", "/router/%00/"])
 def test_no_table_of_that_name(path: str, worker: Served) -> None:
     """404, and no error of the worker's own."""
