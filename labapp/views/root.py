@@ -8,7 +8,7 @@ from faust.web import View
 from labapp import settings
 from labapp.app import app
 from labapp.consume.feed import FEED
-from labapp.event.record import Unusable, key_of, posted, record_headers, record_value
+from labapp.event.record import Unusable, json_object, key_of, record_headers, record_value
 from labapp.event.stages import appended_us, now_us
 from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
@@ -74,7 +74,7 @@ async def send(request: Request, received_us: int) -> Sent:
     try:
         key = key_of(request.headers.get("Idempotency-Key"))
         body = await body_of(request)
-        event = posted(body)
+        event = json_object(body, "body")
     except Unusable as exc:
         raise Refused(400, f"{exc}.") from None
     topic = event.get("topic", settings.KAFKA_TOPIC)
