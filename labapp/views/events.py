@@ -15,7 +15,7 @@ from labapp.consume.feed import FEED
 from labapp.event.rows import newest_first
 from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
-from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, own_turn
 from labapp.web.requests import cursor, wait_seconds, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
 
@@ -28,7 +28,9 @@ class Events(View):
     async def get(self, request: Request) -> Response:
         ensure_restored()
         limit = whole_number(request, "limit", ROWS_DEFAULT, 1, ROWS_MAX)
-        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"), ANSWER_BYTES_MOST)
+        before = cursor(request, "before")
+        async with own_turn():
+            rows, following = newest_first(event_table.owned, limit, before, ANSWER_BYTES_MOST)
         return json_list_response(b'{"events":[', rows, b'],"next":%s}' % orjson.dumps(following))
 
 

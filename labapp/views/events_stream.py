@@ -18,7 +18,7 @@ from labapp.event.row import offset_of, stages_of
 from labapp.event.rows import Rows, from_offset, newest_offset
 from labapp.event.stages import now_us
 from labapp.readiness import ensure_consumes, restored
-from labapp.web.answers import Refused
+from labapp.web.answers import Refused, own_turn
 
 PING_SECONDS = 15
 # What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory, but for
@@ -76,7 +76,8 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
         news = FEED.news()
         if restored():
             await position.add_new(event_table.owned)
-            messages = position.take(event_table.owned)
+            async with own_turn():
+                messages = position.take(event_table.owned)
             if not told:
                 told = True
                 messages = b"id: %s\n\n" % str(position).encode() + messages

@@ -23,7 +23,7 @@ REBALANCES = "labapp_rebalances_total"
 
 
 def test_large_answers_under_load(kafka: Kafka, names: dict[str, str], start_worker: Callable[..., Worker]) -> None:
-    """Ten clients ask for 1,000 rows of 64 KB in a loop, beside 200 posts/s: no rebalance, and nothing holds a loop for 20 ms of CPU."""
+    """Ten clients ask for 1,000 rows of 64 KB in a loop, beside 200 posts/s: no rebalance, and no turn of a loop has 20 ms of CPU."""
     topics.make(kafka.bootstrap, names["KAFKA_TOPIC"], 2)
     value = b'{"text":"%s"}' % (b"x" * 64_000)
     for partition in (0, 1):
