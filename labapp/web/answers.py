@@ -10,7 +10,8 @@ from aiohttp import web
 
 # What an answer has that is made of many rows or events, beside its last one.
 ANSWER_BYTES_MOST = 4_000_000
-PART_BYTES = 256 * 1024
+# Of such an answer, what is written at once.
+PART_BYTES = 32 * 1024
 
 
 class Refused(Exception):
