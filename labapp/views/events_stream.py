@@ -24,7 +24,7 @@ PING_SECONDS = 15
 # What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory, but for
 # one row that is larger.
 ROWS_A_WRITE = 500
-BYTES_A_WRITE = 1_000_000
+BYTES_A_WRITE = 250_000
 # Rows that are looked at before others have their turn.
 ROWS_A_STEP = 1000
 # Streams open at once. Each may hold a write in memory, and looks at each news.
@@ -83,7 +83,8 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
                 messages = b"id: %s\n\n" % str(position).encode() + messages
             if messages:
                 await response.write(messages)
-                await asyncio.sleep(WRITE_INTERVAL_SECONDS)
+                if len(messages) < BYTES_A_WRITE / 2:  # else there is more, which need not wait for others
+                    await asyncio.sleep(WRITE_INTERVAL_SECONDS)
                 continue
         try:
             async with asyncio.timeout(1):  # partitions come and go without news
