@@ -16,7 +16,7 @@ from tests import topics
 from tests.conftest import Kafka
 from tests.worker import ROOT, Worker, wait_for
 
-SECONDS = float(os.environ.get("READ_SECONDS", "10"))
+SECONDS = float(os.environ.get("READ_SECONDS", "5"))
 ROWS = 500  # of 64 KB, of each of two partitions
 READERS, POSTS_A_SECOND = 10, 200
 REBALANCES = "labapp_rebalances_total"
