@@ -89,13 +89,13 @@ def environment(settings: dict[str, object]) -> dict[str, str]:
 
 
 class Worker:
-    """A `faust worker` process; `settings` are its environment beside ours. Ends with the test (see `start_worker`)."""
+    """A `faust worker` process; `settings` are its environment beside ours. `module` has the command. It ends with the test."""
 
-    def __init__(self, arguments: Iterable[str] = (), **settings: object) -> None:
+    def __init__(self, arguments: Iterable[str] = (), module: str = "labapp", **settings: object) -> None:
         self.port = int(str(settings.setdefault("PORT", free_port())))
         self._log = tempfile.NamedTemporaryFile("w+", prefix="worker-", suffix=".log")  # noqa: SIM115 (open as long as the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "labapp", "worker", "-l", "info", *arguments],
+            [sys.executable, "-m", module, "worker", "-l", "info", *arguments],
             env=environment(settings),
             cwd=ROOT,
             stdout=self._log,

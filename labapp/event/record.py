@@ -11,10 +11,12 @@ import uuid_utils
 from labapp.event.stages import local_time
 
 BODY_BYTES_MAX = 64 * 1024
+# Of a key that a request gives. Records of other programs may have longer ones.
+KEY_LENGTH_MAX = 128
 
 # `with_field` puts `produced` last.
 _PRODUCED_LAST = re.compile(rb',?"produced":"\d\d:\d\d:\d\d:\d{3}"}$')
-_KEY = re.compile(r"[\x20-\x7e]{1,128}")
+_KEY = re.compile(rf"[\x20-\x7e]{{1,{KEY_LENGTH_MAX}}}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -31,15 +33,15 @@ def key_of(idempotency_key: str | None) -> str:
     return idempotency_key
 
 
-def posted(body: bytes) -> dict[str, Any]:
-    """The posted JSON object. Raises Unusable."""
+def json_object(text: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in the text, which is the `what` of a request or a record. Raises Unusable."""
     try:
-        event = orjson.loads(body)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
-        raise Unusable(f"The body is not JSON: {exc}") from None
-    if not isinstance(event, dict):
-        raise Unusable("The body is JSON, but not an object")
-    return event
+        raise Unusable(f"The {what} is not JSON: {exc}") from None
+    if not isinstance(found, dict):
+        raise Unusable(f"The {what} is JSON, but not an object")
+    return found
 
 
 def record_value(body: bytes, event: dict[str, Any], produced_us: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import orjson
 
-from labapp.event.record import Unusable, is_same_request
+from labapp.event.record import Unusable, is_same_request, json_object
 from labapp.event.stages import LOG_APPEND_TIME, appended_us, clicked_us
 
 # The most bytes of a key and its row together. Brokers take a batch of 1 MiB by default (max.message.bytes).
@@ -53,12 +53,7 @@ def row_of(record: Record, consumed_us: int, bytes_max: int = ROW_BYTES_MAX) -> 
     value = record.value
     if value is None:
         raise Unusable("The record has no value")
-    try:
-        event = orjson.loads(value)
-    except orjson.JSONDecodeError as exc:
-        raise Unusable(f"The value is not JSON: {exc}") from None
-    if not isinstance(event, dict):
-        raise Unusable("The value is JSON, but not an object")
+    event = json_object(value, "value")
     received = produced = _NULL
     for name, text in record.headers:
         if name == "received_us":

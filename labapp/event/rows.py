@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 
 from labapp.event import offsets
 from labapp.event.offsets import Offsets
+from labapp.event.record import KEY_LENGTH_MAX
 from labapp.event.row import offset_of, stages_of
 
 
@@ -83,14 +84,15 @@ def from_offset(rows: Rows, first: int, limit: int) -> list[bytes]:
 
 
 def keys_between(rows: Rows, first: int, end: int) -> dict[str, int]:
-    """The key and the offset of each row whose offset is from `first` to before `end`."""
+    """The key and the offset of each row whose offset is from `first` to before `end`, and whose key a request may have given."""
     in_order = list(rows.items())
     start = bisect_left(in_order, first, key=lambda item: offset_of(item[1]))
     found = dict[str, int]()
     for key, row in islice(in_order, start, None):
         if (offset := offset_of(row)) >= end:
             break
-        found[key] = offset
+        if len(key) <= KEY_LENGTH_MAX:
+            found[key] = offset
     return found
 
 

@@ -29,9 +29,14 @@ async def newest(consumer: AIOKafkaConsumer, tp: TopicPartition, limit: int, byt
                 step += (await consumer.getmany(tp, timeout_ms=200)).get(tp, [])
             step = [record for record in step if record.offset < stop]
             records += reversed(step)
-            size += sum(len(record.value or b"") + len(record.key or b"") for record in step)
+            size += sum(map(_size, step))
             stop = start
     finally:
         # It fetches no more. An unsubscribe could come before the client's own task has seen the assignment, and end that task for good.
         consumer.pause(tp)
     return Newest(records, stop > oldest)
+
+
+def _size(record: ConsumerRecord) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.value or b"") + len(record.key or b"") + headers

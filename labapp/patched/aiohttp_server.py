@@ -1,25 +1,71 @@
-"""aiohttp's server inside Faust: time-outs for slow clients, and an answer to a header that aiohttp fails on."""
+"""aiohttp's server inside Faust: bounds for connections and slow clients, and an answer to a header that aiohttp fails on."""
 
+import asyncio
+import resource
+import socket
 from typing import Any
 
-from aiohttp import web, web_urldispatcher
+from aiohttp import web, web_app, web_fileresponse, web_urldispatcher
+from aiohttp.web_protocol import RequestHandler
+
+from labapp import settings
 
 # The server closes a connection on which no complete request arrives in this time. HTTP proxies keep idle connections for 60 s or less,
 # so the proxy closes first and never sends a request into a connection that is being closed.
 IDLE_TIMEOUT_SECONDS = 75
 # How long the rest of a refused request is still read. A client that is cut off earlier may not see the answer.
 LINGERING_SECONDS = 2
+# How long a client may take nothing of what waits for it. What waits stays in memory until then.
+SEND_TIMEOUT_SECONDS = 20
+# Connections beside those of posts, which have a bound of their own that answers 503.
+CONNECTIONS_BESIDE_POSTS = 1000
+# Files and connections to Kafka.
+OTHER_DESCRIPTORS = 200
 
 _answer_to_expect = web_urldispatcher._default_expect_handler
 
 
+class Server(web.Server):
+    """A server with `connections_most` open connections. One more takes the place of the oldest connection that waits for a request.
+
+    If no connection waits for a request, the new one is closed.
+    """
+
+    connections_most = settings.POSTS_UNDER_WAY + CONNECTIONS_BESIDE_POSTS
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; elsewhere a client that takes nothing stays until it ends
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * SEND_TIMEOUT_SECONDS))
+        if len(self._connections) > self.connections_most:
+            given_up = next((one for one in self._connections if not one._request_in_progress), handler)
+            # A connection that was just made can't be closed before aiohttp has set it up.
+            self._loop.call_soon(self._connections.pop(given_up).abort)
+
+
 def runner(application: web.Application) -> web.AppRunner:
-    """Serves the application with these time-outs and without an access log."""
+    """Serves the application with these bounds and without an access log."""
+    web_app.Server = Server
+    # It would log a traceback for a client that takes nothing.
+    web_fileresponse.NOSENDFILE = True
+    Server.connections_most = min(Server.connections_most, _descriptors(Server.connections_most + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS)
     return web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_TIMEOUT_SECONDS, lingering_time=LINGERING_SECONDS)
 
 
+def _descriptors(wanted: int) -> int:
+    """How many descriptors this process may have open from now on: as many as wanted, or as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
+
+
 def take_over(app: Any) -> None:
-    """Lets a Faust app's web server use `runner`, since Faust passes no time-outs to its own, and `answer_to_expect`."""
+    """Lets a Faust app's web server use `runner`, since Faust gives its own no bounds, and `answer_to_expect`."""
     app.web._runner = runner(app.web.web_app)
     web_urldispatcher._default_expect_handler = answer_to_expect
 

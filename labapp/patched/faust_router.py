@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientTimeout
 from faust.app import router
-from faust.exceptions import SameNode
+from faust.exceptions import NotReady, SameNode
 from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
@@ -44,6 +44,12 @@ class Router(router.Router):
                 return response.status, bytes(body)
         except (ClientError, TimeoutError, OSError, ValueError):
             return 0, b""
+
+    def key_store(self, table_name: str, key: Any) -> URL:
+        try:
+            return super().key_store(table_name, key)
+        except NotReady:
+            raise ServiceUnavailable("The worker is just starting.") from None
 
     async def _route_req(self, dest_url: URL, web: Any, request: Any) -> Any:
         # Two workers that differ about who has a key, as in a rebalance, would otherwise pass the request to and fro.

@@ -15,7 +15,7 @@ from labapp.consume.feed import FEED
 from labapp.event.rows import newest_first
 from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
-from labapp.web.answers import ANSWER_BYTES_MOST, Answer, Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, own_turn
 from labapp.web.requests import cursor, wait_seconds, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
 
@@ -28,8 +28,10 @@ class Events(View):
     async def get(self, request: Request) -> Response:
         ensure_restored()
         limit = whole_number(request, "limit", ROWS_DEFAULT, 1, ROWS_MAX)
-        rows, following = newest_first(event_table.owned, limit, cursor(request, "before"), ANSWER_BYTES_MOST)
-        return json_response({"events": [orjson.Fragment(row) for row in rows], "next": following})
+        before = cursor(request, "before")
+        async with own_turn():
+            rows, following = newest_first(event_table.owned, limit, before, ANSWER_BYTES_MOST)
+        return json_list_response(b'{"events":[', rows, b'],"next":%s}' % orjson.dumps(following))
 
 
 @app.page("/events/{key:.+}")
@@ -42,7 +44,7 @@ class Event(View):
         while True:
             news = FEED.news()
             try:
-                return Answer(body=await find(key, "local" in request.query), content_type="application/json", headers=applied(wait))
+                return Response(body=await find(key, "local" in request.query), content_type="application/json", headers=applied(wait))
             except Refused as exc:
                 if exc.status != 404 or loop.time() >= deadline:
                     raise

@@ -18,15 +18,13 @@ from labapp.event.row import offset_of, stages_of
 from labapp.event.rows import Rows, from_offset, newest_offset
 from labapp.event.stages import now_us
 from labapp.readiness import ensure_consumes, restored
-from labapp.web.answers import Refused, abort
+from labapp.web.answers import Refused, own_turn
 
 PING_SECONDS = 15
-# The worker closes the stream of a client that takes nothing for so long.
-SEND_TIMEOUT_SECONDS = 20
 # What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory, but for
 # one row that is larger.
 ROWS_A_WRITE = 500
-BYTES_A_WRITE = 1_000_000
+BYTES_A_WRITE = 250_000
 # Rows that are looked at before others have their turn.
 ROWS_A_STEP = 1000
 # Streams open at once. Each may hold a write in memory, and looks at each news.
@@ -44,14 +42,12 @@ class Stream(View):
         position = Position.parse(request.headers.get("Last-Event-ID") or request.query.get("after"))
         if len(STREAMS.open) >= STREAMS_MOST:
             raise Refused(503, f"{STREAMS_MOST} streams are open, which is all that this worker has at once.", retry_after_seconds=5)
-        async with sse_response(request, sep="\n", ping_interval=PING_SECONDS, send_timeout=SEND_TIMEOUT_SECONDS) as response:
+        async with sse_response(request, sep="\n", ping_interval=PING_SECONDS, send_timeout=None) as response:
             STREAMS.open.add(response)
             try:
                 await _send_rows(response, position)
             except ConnectionError:
                 pass  # the client went away; it goes on from its last id
-            except TimeoutError:
-                abort(request)
             finally:
                 STREAMS.open.discard(response)
         return response
@@ -80,14 +76,15 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
         news = FEED.news()
         if restored():
             await position.add_new(event_table.owned)
-            messages = position.take(event_table.owned)
+            async with own_turn():
+                messages = position.take(event_table.owned)
             if not told:
                 told = True
                 messages = b"id: %s\n\n" % str(position).encode() + messages
             if messages:
-                async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                    await response.write(messages)
-                await asyncio.sleep(WRITE_INTERVAL_SECONDS)
+                await response.write(messages)
+                if len(messages) < BYTES_A_WRITE / 2:  # else there is more, which need not wait for others
+                    await asyncio.sleep(WRITE_INTERVAL_SECONDS)
                 continue
         try:
             async with asyncio.timeout(1):  # partitions come and go without news

@@ -2,19 +2,18 @@
 
 import asyncio
 
-import orjson
 from aiohttp.web import HTTPException, Request, Response, StreamResponse
 from faust.web import View
 
 from labapp import settings
 from labapp.app import app
 from labapp.consume.feed import FEED
-from labapp.event.record import Unusable, key_of, posted, record_headers, record_value
+from labapp.event.record import Unusable, json_object, key_of, record_headers, record_value
 from labapp.event.stages import appended_us, now_us
 from labapp.observe.metrics import COUNTS
 from labapp.produce import NotAcknowledged, produce
 from labapp.web import static_files
-from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_response
+from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, json_response
 from labapp.web.callers import asks_for_page, ensure_allowed_page
 from labapp.web.requests import body_of, traceparent_of
 from labapp.web.shapes import Sent
@@ -37,7 +36,7 @@ class Root(View):
             return static_files.answer("index.html")
         if settings.CONSUMES:
             ensure_allowed_page(request)
-            return json_response([orjson.Fragment(event) for event in await _handed_out()])
+            return json_list_response(b"[", await _handed_out(), b"]")
         return json_response([consumer.url for consumer in settings.CONSUMERS])
 
     async def post(self, request: Request) -> Response:
@@ -75,7 +74,7 @@ async def send(request: Request, received_us: int) -> Sent:
     try:
         key = key_of(request.headers.get("Idempotency-Key"))
         body = await body_of(request)
-        event = posted(body)
+        event = json_object(body, "body")
     except Unusable as exc:
         raise Refused(400, f"{exc}.") from None
     topic = event.get("topic", settings.KAFKA_TOPIC)

@@ -1,16 +1,17 @@
 """The answers that views give: JSON, and a refusal with one sentence."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 
 # What an answer has that is made of many rows or events, beside its last one.
 ANSWER_BYTES_MOST = 4_000_000
-# A client that does not take its answer in this time is given up, since the answer stays in memory until then.
-SEND_TIMEOUT_SECONDS = 20
+# Of such an answer, what is written at once.
+PART_BYTES = 32 * 1024
 
 
 class Refused(Exception):
@@ -23,28 +24,38 @@ class Refused(Exception):
             self.headers["Retry-After"] = str(retry_after_seconds)
 
 
-class Answer(web.Response):
-    """An answer that gives up a client which takes it too slowly."""
-
-    _request: web.BaseRequest
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        self._request = request
-        return await super().prepare(request)
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-                await super().write_eof(data)
-        except TimeoutError:
-            abort(self._request)
-
-
-def abort(request: web.BaseRequest) -> None:
-    """Ends the connection, and drops what the client has not taken. A mere close would wait for the client."""
-    if request.transport is not None:
-        request.transport.abort()
-
-
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return Answer(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
+    return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
+
+
+_turn = asyncio.Lock()
+
+
+@asynccontextmanager
+async def own_turn() -> AsyncIterator[None]:
+    """For work of milliseconds without an await: one a turn of the loop. Many at once would hold the loop for the sum of their times."""
+    async with _turn:
+        yield
+        await asyncio.sleep(0)
+
+
+def json_list_response(head: bytes, items: Sequence[bytes], tail: bytes) -> web.Response:
+    """An answer of `head`, the items with commas between them, and `tail`, which are JSON text together.
+
+    It leaves in parts. So the loop serves others in between, and a slow client holds one part in memory, beside items that others share.
+    """
+    size = len(head) + sum(map(len, items)) + max(0, len(items) - 1) + len(tail)
+    headers = {"Content-Length": str(size)}
+    return web.Response(body=_parts(head, items, tail), headers=headers, content_type="application/json")
+
+
+async def _parts(head: bytes, items: Sequence[bytes], tail: bytes) -> AsyncIterator[bytes]:
+    part, size = [head], 0
+    for number, item in enumerate(items):
+        part += [b",", item] if number else [item]
+        size += len(item)
+        if size >= PART_BYTES:
+            yield b"".join(part)
+            await asyncio.sleep(0)  # a fast client would take all parts in one turn of the loop
+            part, size = [], 0
+    yield b"".join([*part, tail])

@@ -147,7 +147,7 @@ class Offsets(TypedDict):
 class Recorded(Offsets):
     """Which offsets of a range have a row, and how far the worker was at the same moment."""
 
-    rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key.")]
+    rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key, if that has 128 characters or fewer.")]
 
 
 class Status(TypedDict):

@@ -6,6 +6,7 @@ BAD_REQUESTS=10000 tries more of them.
 import http.client
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,21 +48,28 @@ HEADERS = ["Content-Type", "Idempotency-Key", "traceparent", "Accept", "Origin",
            "Expect", "Range", "If-None-Match", "If-Modified-Since", "Cookie", "Host", "Transfer-Encoding", "Connection"]  # fmt: skip
 VALUES = ["application/json", "application/json; charset=utf-16", "gzip", "chunked", "100-continue", "close", "bytes=9-1", "text/html", "*"]
 
+HOSTS = ["evil.example", "evil.example:5000", "localhost@evil.example", "localhost.evil.example", "[::2]", "", "localhost:x", "\x7f"]
+# What would look like a line of the log, or like what a terminal obeys.
+FORGED = quote("\n2026-01-01 00:00:00,000 ERROR labapp: forged\r\x1b[2J\x00\u2028").encode()
+LONG = st.integers(1, 4000).map(lambda length: b"x/" * length) | st.just(FORGED)
+
 # aiohttp itself refuses what is no HTTP, so most of what is sent here is, and gets to the app.
 anything = st.binary(max_size=30)
 raw = anything.map(lambda data: bytes(byte for byte in data if byte > 0x20 and byte != 0x7F))
 quoted = anything.map(lambda data: quote(data, safe="").encode())
 number = st.integers(-(10**20), 10**20).map(lambda number: b"%d" % number)
+number |= st.tuples(st.integers(1, 5000), number).map(lambda zeros_and_number: b"0" * zeros_and_number[0] + zeros_and_number[1])
 visible = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=140).map(str.encode)
 header_value = (
     visible | st.sampled_from([value.encode() for value in VALUES]) | anything.map(lambda data: bytes(byte | 0x80 for byte in data))
 )
 path = st.sampled_from([path.encode() for path in PATHS])
-path |= path | st.tuples(path, quoted).map(lambda parts: b"%s/%s" % parts) | raw.map(lambda data: b"/" + data)
+path |= path | st.tuples(path, quoted | LONG).map(lambda parts: b"%s/%s" % parts) | raw.map(lambda data: b"/" + data)
 pair = st.tuples(st.sampled_from([name.encode() for name in NAMES]), quoted | number | visible.map(quote).map(str.encode) | PLACES)
 query = st.lists(pair, max_size=3).map(lambda pairs: b"&".join(b"%s=%s" % pair for pair in pairs))
 query |= query | query | query | raw
 header = st.tuples(st.sampled_from([name.encode() for name in HEADERS]), header_value)
+header |= header | header | st.tuples(st.just(b"Host"), st.sampled_from([host.encode() for host in HOSTS]))
 json_like = st.recursive(
     st.none() | st.booleans() | st.floats().map(repr) | st.integers() | st.text(),
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text() | st.sampled_from(["topic", "clicked", "id"]), children),
@@ -113,7 +121,8 @@ def test_bad_requests(worker: Worker, method: bytes, path: bytes, query: bytes, 
 
 
 def test_the_worker_goes_on(worker: Worker) -> None:
-    """After all of that, it takes an event, and its log tells of no error."""
+    """After all of that, it takes an event. Its log tells of no error, and no line of it is a client's."""
     assert worker.post({"id": 1}).status == 200
     assert "Traceback" not in worker.log
     assert " ERROR " not in worker.log
+    assert not re.search(r"^\S.*forged|[\x00-\x09\x0b-\x1f\x7f]", worker.log, re.MULTILINE)

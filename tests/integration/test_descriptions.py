@@ -1,5 +1,9 @@
-"""/openapi.json and /asyncapi.json say what is so."""
+"""/openapi.json and /asyncapi.json say what is so.
 
+DESCRIBED_REQUESTS=100 makes ten times as many requests of the description.
+"""
+
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +20,7 @@ from tests.conftest import Kafka
 from tests.unit.apart import apart
 from tests.worker import Worker, request, wait_for
 
+EXAMPLES = os.environ.get("DESCRIBED_REQUESTS", "10")  # of each operation
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 JSON = {"Content-Type": "application/json"}
 # Files of the page, and what is Faust's own.
@@ -140,7 +145,7 @@ def test_requests_made_from_the_description(worker: Worker, tmp_path: Path) -> N
         [
             *(SCHEMATHESIS, "run", f"http://127.0.0.1:{worker.port}/openapi.json", "--exclude-path", "/events/stream"),  # it does not end
             *("--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"),
-            *("--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "1", "--generation-database", "none", "--no-color"),
+            *("--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--seed", "1", "--generation-database", "none", "--no-color"),
             *("--header", "Authorization: Bearer not-a-secret-at-all"),
         ],
         cwd=tmp_path,

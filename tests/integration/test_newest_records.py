@@ -20,9 +20,9 @@ def worker(start_worker: Callable[..., Worker]) -> Worker:
     return start_worker(KAFKA_PARTITIONS=1).ready()
 
 
-def write(worker: Worker, kafka: Kafka, names: dict[str, str], values: list[bytes]) -> None:
+def write(worker: Worker, kafka: Kafka, names: dict[str, str], values: list[bytes], headers: topics.Headers | None = None) -> None:
     """Returns once a consumer sees all of them, which is a moment after the acknowledgement."""
-    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, value) for number, value in enumerate(values)])
+    topics.write(kafka.bootstrap, names["KAFKA_TOPIC"], [(b"%d" % number, value) for number, value in enumerate(values)], headers=headers)
 
     def newest() -> list[int]:
         return [record["offset"] for record in worker.get("/records?partition=0&limit=1").json["records"]]
@@ -30,9 +30,10 @@ def write(worker: Worker, kafka: Kafka, names: dict[str, str], values: list[byte
     wait_for(lambda: newest() == [len(values) - 1], "the last record")
 
 
-def test_large_records_are_not_all_read(worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
+@pytest.mark.parametrize(("value", "headers"), [(LARGE, []), (b"{}", [("text", LARGE)])], ids=["values", "headers"])
+def test_large_records_are_not_all_read(value: bytes, headers: topics.Headers, worker: Worker, kafka: Kafka, names: dict[str, str]) -> None:
     """Fewer than asked for are shown, the newest, and the answer says so. Not many more than are shown are read."""
-    write(worker, kafka, names, [LARGE] * 40)
+    write(worker, kafka, names, [value] * 40, headers)
 
     answer = worker.get("/records?partition=0&limit=40").json
 
@@ -52,7 +53,7 @@ async def bytes_read(bootstrap: str, tp: TopicPartition, limit: int) -> int:
     async def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal read
         found = await getmany(*arguments, **options)
-        read += sum(len(record.value) for records in found.values() for record in records)
+        read += sum(len(record.value) + len(dict(record.headers).get("text", b"")) for records in found.values() for record in records)
         return found
 
     consumer.getmany = counted

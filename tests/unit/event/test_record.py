@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from labapp.event.record import Unusable, key_of, posted, with_field
+from labapp.event.record import Unusable, json_object, key_of, with_field
 
 
 @pytest.mark.parametrize("body", [b"", b"soon", b"[]", b'"text"', b"1", b"null", b'{"a":1', b"\xff", b'{"a":1}{"b":2}', b"{'a':1}"])
 def test_what_is_posted_is_a_json_object(body: bytes) -> None:
     """Anything else is refused with a sentence."""
     with pytest.raises(Unusable, match=r"^The body is"):
-        posted(body)
+        json_object(body, "body")
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "ä", "tab\t", "line\n"])

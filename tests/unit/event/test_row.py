@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labapp.event.record import Unusable, posted, record_value
+from labapp.event.record import Unusable, json_object, record_value
 from labapp.event.row import delivered_again, offset_of, recorded_at, row_of
 from labapp.event.stages import STAGES, local_time
 from tests.unit.records import ARRIVAL_US, Record
@@ -88,7 +88,7 @@ def test_whatever_is_posted_is_kept_whole(event: dict, key: str) -> None:
     """Every field, and numbers beyond 64 bits, from the request to the row and through another delivery."""
     try:
         body, encoded_key = json.dumps(event).encode(), key.encode()
-        event_posted = posted(body)
+        event_posted = json_object(body, "body")
     except (UnicodeEncodeError, Unusable):
         return  # lone surrogates are no text
     record = Record(record_value(body, event_posted, ARRIVAL_US), encoded_key)

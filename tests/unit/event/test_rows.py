@@ -94,3 +94,11 @@ def test_keys_between_two_offsets() -> None:
 
     assert keys_between(rows, 5, 9) == {"5": 5, "8": 8}
     assert keys_between(rows, 10, 20) == {}
+
+
+def test_keys_between_are_such_as_a_request_may_give() -> None:
+    """Other programs' keys may be as long as a record, and a thousand of them too much for an answer."""
+    rows = Rows()
+    rows.apply([("x" * 128, _row(1, 0, 0)), ("x" * 129, _row(2, 0, 0))])
+
+    assert keys_between(rows, 0, 9) == {"x" * 128: 1}

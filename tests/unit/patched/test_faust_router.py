@@ -132,11 +132,17 @@ def test_who_does_not_answer_is_given_up(address: str, worker: Served, other: Ot
     assert "could not be asked" in answer.json["error"]
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_who_refuses_the_connection(address: str, tmp_path: Path) -> None:
+def test_who_refuses_the_connection(tmp_path: Path) -> None:
     """503 as well, and no error of this worker's own."""
     with served(tmp_path, set_up, "http://127.0.0.1:1") as worker:
-        assert worker.get(address).status == 503
+        assert [worker.get(address).status for address in ADDRESSES] == [503, 503]
+        assert "Traceback" not in worker.log
+
+
+def test_before_the_worker_has_connected_to_kafka(tmp_path: Path) -> None:
+    """503: it can't tell yet who has a key."""
+    with served(tmp_path) as worker:
+        assert [worker.get(path).status for path in ("/table/events/key/", "/router/events/key/")] == [503, 503]
         assert "Traceback" not in worker.log
 
 

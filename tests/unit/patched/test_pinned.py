@@ -6,8 +6,9 @@ from typing import Any
 
 import aiokafka
 import pytest
-from aiohttp import web_urldispatcher
-from aiohttp.web import AppRunner
+from aiohttp import web_app, web_server, web_urldispatcher
+from aiohttp.web import AppRunner, FileResponse
+from aiohttp.web_protocol import RequestHandler
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
@@ -93,6 +94,12 @@ READ = {
     web_urldispatcher._default_expect_handler: "bfb7969f618f",
     Web.__init__: "52b00c1bd653",
     AppRunner.__init__: "0193207d4c8f",
+    web_app.Application._make_handler: "63e4c1bdd0e8",
+    web_server.Server: "8c9d06ee1abd",
+    RequestHandler.connection_made: "44d50b5763b2",
+    RequestHandler.connection_lost: "df2fe6e95fd0",
+    RequestHandler._handle_request: "a88a34ee65a2",
+    FileResponse._sendfile: "d1549234e2cd",
 }
 
 

@@ -19,10 +19,11 @@ ANSWER_BYTES_MOST = 4_100_000
 def set_up() -> None:
     from labapp.app import event_table
     from labapp.consume.feed import FEED
+    from labapp.patched import aiohttp_server
     from labapp.views import events_stream
 
     events_stream.STREAMS_MOST = 3
-    events_stream.SEND_TIMEOUT_SECONDS = 0.5
+    aiohttp_server.SEND_TIMEOUT_SECONDS = 0.5
     text = b"x" * 64_000
     for partition in (0, 1):
         rows = event_table.owned[partition] = Rows()

@@ -42,7 +42,6 @@ def no_brokers() -> None:
     newest_is(newest)
 
 
-@pytest.mark.parametrize("path", ["/records?partition=0", "/dead-letters"])
 @pytest.mark.parametrize(
     ("set_up", "sentence"),
     [
@@ -50,9 +49,9 @@ def no_brokers() -> None:
         (no_brokers, "No Kafka broker answers."),
     ],
 )
-def test_why_records_were_not_read(set_up: Callable[[], None], sentence: str, path: str, tmp_path: Path) -> None:
+def test_why_records_were_not_read(set_up: Callable[[], None], sentence: str, tmp_path: Path) -> None:
     """503; slow brokers are not called away."""
     with served(tmp_path, set_up) as worker:
-        answer = worker.get(path)
+        answers = [worker.get(path) for path in ("/records?partition=0", "/dead-letters")]
 
-    assert (answer.status, answer.json) == (503, {"error": sentence})
+    assert [(answer.status, answer.json) for answer in answers] == [(503, {"error": sentence})] * 2

@@ -88,7 +88,7 @@ def test_at_most_so_many_bytes_at_once() -> None:
 
     assert sorted(offset for messages in writes for offset in offsets(messages)) == sorted([*range(40), 7])
     assert all(len(messages) < 1.01 * BYTES_A_WRITE or len(offsets(messages)) == 1 for messages in writes)
-    assert [offsets(messages) == [7] for messages in writes] == [False, True, False, False]
+    assert [offsets(messages) for messages in writes].index([7]) == 1  # the other partition has its turn
 
 
 def test_others_have_their_turn_while_a_place_is_looked_for() -> None:

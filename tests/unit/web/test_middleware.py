@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 from aiohttp import web
 
 from labapp import settings
 from labapp.patched import aiohttp_server
-from labapp.web import answers, callers, middleware, requests
-from labapp.web.answers import json_response
-from tests.worker import request
+from labapp.web import callers, middleware, requests
+from labapp.web.answers import json_list_response, json_response
+from tests.worker import request, wait_for
 
 LARGE = 50_000_000
 
@@ -26,6 +29,16 @@ async def large(request: web.Request) -> web.StreamResponse:
     return json_response("x" * LARGE)
 
 
+async def large_list(request: web.Request) -> web.StreamResponse:
+    return json_list_response(b"[", [b'"%s"' % (b"x" * 50_000)] * (LARGE // 50_000), b"]")
+
+
+async def large_file(request: web.Request) -> web.StreamResponse:
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        file.truncate(LARGE)
+    return web.FileResponse(file.name)
+
+
 @contextmanager
 def served() -> Iterator[int]:
     """The port of a server that has the app's middlewares and bounds."""
@@ -36,6 +49,8 @@ def served() -> Iterator[int]:
         application = web.Application(middlewares=[middleware.errors_as_json, callers.token_checked])
         application.router.add_route("*", "/", answer)
         application.router.add_get("/large", large)
+        application.router.add_get("/list", large_list)
+        application.router.add_get("/file", large_file)
         runner = aiohttp_server.runner(application)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -122,23 +137,45 @@ def test_a_body_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     assert closed
 
 
-def test_who_does_not_take_the_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def open_connections(port: int) -> int:
+    """Those that a server of this process has at the port."""
+    found = psutil.Process().net_connections("tcp")
+    return sum(one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in found)
+
+
+@pytest.mark.parametrize("path", ["/large", "/list", "/file"])
+def test_who_does_not_take_the_answer_is_given_up(path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The connection is cut, so that the answer is no longer kept in memory."""
-    given_up, abort = threading.Event(), answers.abort
-    monkeypatch.setattr(answers, "SEND_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(answers, "abort", lambda request: (abort(request), given_up.set()))
+    monkeypatch.setattr(aiohttp_server, "SEND_TIMEOUT_SECONDS", 0.2)
     with served() as port, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(20)
         connection.connect(("127.0.0.1", port))
-        connection.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert given_up.wait(20)
-        received = 0
+        connection.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
+        received = len(connection.recv(1))
+        wait_for(lambda: open_connections(port) == 0, "given up")
         with suppress(ConnectionError):
             while part := connection.recv(1 << 20):
                 received += len(part)
 
-    assert 0 < received < LARGE  # the rest of what the system had taken
+    assert received < LARGE
+    assert caplog.records == []
+
+
+def test_who_takes_the_answer_slowly_gets_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though that takes longer than a client may take nothing."""
+    monkeypatch.setattr(aiohttp_server, "SEND_TIMEOUT_SECONDS", 0.5)
+    with served() as port, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(b"GET /list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        received, began = 0, time.monotonic()
+        while part := connection.recv(1 << 20):
+            received += len(part)
+            time.sleep(0.02)
+
+    assert received > LARGE
+    assert time.monotonic() - began > 0.5
 
 
 def test_headers_that_trickle_in_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
