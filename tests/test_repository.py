@@ -178,7 +178,7 @@ def test_compose_kafka_has_the_labs_settings() -> None:
 
     for name, node_id in kafka.NODE_IDS.items():
         environment = {key: str(value) for key, value in services[name]["environment"].items()}
-        assert services[name]["image"] == f"apache/kafka:{kafka.VERSION}"
+        assert services[name]["image"] == f"apache/kafka:{kafka.NEWEST}"
         assert environment["CLUSTER_ID"] == kafka.CLUSTER_ID
         assert environment["KAFKA_NODE_ID"] == str(node_id)
         assert {variable(key): value for key, value in kafka.SETTINGS.items()}.items() <= environment.items()
