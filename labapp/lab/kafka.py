@@ -24,9 +24,9 @@ from aiokafka.errors import KafkaError
 from labapp.lab import BROKERS, KAFKA, Lab, LabError
 
 # The one that docker-compose.yml has too.
-NEWEST = "4.3.1"
+USUAL_VERSION = "4.3.1"
 # `make test KAFKA_VERSION=3.9.1`, or `make kafka KAFKA_VERSION=3.9.1`, takes another.
-VERSION = os.environ.get("KAFKA_VERSION") or NEWEST
+VERSION = os.environ.get("KAFKA_VERSION") or USUAL_VERSION
 # Kafka logs through slf4j and brings no binding for it: without this jar it is silent. The version is that of Kafka's own log4j.
 LOG4J = "2.25.4"
 LOG4J_JARS = ["log4j-slf4j-impl"]
