@@ -2,48 +2,53 @@
 # Asked from /, where pyenv sees no .python-version: that one is for platforms, and here every version will do.
 PYTHONS = python3 python3.14 python3.13 python3.12 python3.11
 NEW_ENOUGH = import sys; print(sys.executable if sys.version_info >= (3, 11) else "")
+VERSION = import sys; print("%d.%d" % sys.version_info[:2])
 PYTHON = $(firstword $(foreach name,$(PYTHONS),$(shell cd / && $(name) -c '$(NEW_ENOUGH)' 2>/dev/null)) python3)
+# `make test PYTHON=...` uses a folder of its own, such as venv-3.13, if the folder venv has another version of Python.
+ASKED := $(if $(findstring command,$(origin PYTHON)),$(shell $(PYTHON) -c '$(VERSION)'))
+MADE := $(shell venv/bin/python -c '$(VERSION)' 2>/dev/null)
+VENV := venv$(if $(and $(ASKED),$(MADE),$(filter-out $(MADE),$(ASKED))),-$(ASKED))
 PYTEST_ARGS =
 UV_ARGS =
-COMPILE = venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make requirements' $(UV_ARGS)
+COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make requirements' $(UV_ARGS)
 
 .PHONY: run kafka test check bench faults clean-data requirements
 
-run: venv/made
-	@venv/bin/python -m labapp.lab up
+run: $(VENV)/made
+	@$(VENV)/bin/python -m labapp.lab up
 
-kafka: venv/made
-	@venv/bin/python -m labapp.lab kafka
+kafka: $(VENV)/made
+	@$(VENV)/bin/python -m labapp.lab kafka
 
 # Two at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
-test: venv/made
+test: $(VENV)/made
 ifeq ($(PYTEST_ARGS),)
-	@venv/bin/python -m tests.needs
-	@venv/bin/python -m pytest tests --ignore tests/browser -n 2 --dist worksteal
-	@venv/bin/python -m pytest tests/browser
+	@$(VENV)/bin/python -m tests.needs
+	@$(VENV)/bin/python -m pytest tests --ignore tests/browser -n 2 --dist worksteal
+	@$(VENV)/bin/python -m pytest tests/browser
 else
-	@venv/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 endif
 
-check: venv/made
-	@venv/bin/ruff check && venv/bin/ruff format --check
-	@venv/bin/lint-imports
-	@venv/bin/mypy
+check: $(VENV)/made
+	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check
+	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/mypy
 
-bench: venv/made
-	@venv/bin/python -m bench
+bench: $(VENV)/made
+	@$(VENV)/bin/python -m bench
 
-faults: venv/made
-	@venv/bin/python -m tests.faults
+faults: $(VENV)/made
+	@$(VENV)/bin/python -m tests.faults
 
-clean-data: venv/made
-	@venv/bin/python -m labapp.lab clean-data
+clean-data: $(VENV)/made
+	@$(VENV)/bin/python -m labapp.lab clean-data
 
 # Newer versions of everything: make requirements UV_ARGS=--upgrade
-requirements: venv/made
+requirements: $(VENV)/made
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --extra lab --extra otel --extra test --constraints requirements.txt --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --extra otel --constraints requirements-dev.txt --output-file requirements-otel.txt
 
-venv/made: requirements-dev.txt
-	@$(PYTHON) make_venv.py
+$(VENV)/made: requirements-dev.txt
+	@$(PYTHON) make_venv.py $(VENV)

@@ -1,4 +1,5 @@
-"""The folder `venv` with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file is newer.
+"""A venv in the folder that is named, with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file
+is newer.
 
 It has to be readable for old Pythons too, as far as the sentence that refuses them.
 """
@@ -17,12 +18,24 @@ except ImportError:
     if not may or subprocess.call(["apt-get", "update", "-q"]) or subprocess.call(install):
         sys.exit("This Python can't make a venv, because its module ensurepip is missing. Run: sudo %s" % " ".join(install))
 
-print("Installing the packages of requirements-dev.txt into the folder venv, once, about 140 MB to fetch ...", flush=True)
+folder = sys.argv[1]
+python = folder + "/bin/python"
+print("Installing the packages of requirements-dev.txt into the folder %s, once, about 140 MB to fetch ..." % folder, flush=True)
 for command in (
-    [sys.executable, "-m", "venv", "--clear", "venv"],
-    ["venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "requirements-dev.txt"],
+    [sys.executable, "-m", "venv", "--clear", folder],
+    [
+        folder + "/bin/python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "-r",
+        "requirements-dev.txt",
+    ],
 ):
     code = subprocess.call(command)
     if code:
         sys.exit(code)
-open("venv/made", "w").close()  # only now: what was interrupted is done again
+open(folder + "/made", "w").close()  # only now: what was interrupted is done again

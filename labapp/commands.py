@@ -1,7 +1,7 @@
 """Commands beside `worker`. Each ends with one sentence and exit code 1 if it can't do its work."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from typing import Any, ClassVar, NoReturn
 
@@ -13,8 +13,9 @@ from labapp import settings
 from labapp.app import app
 from labapp.consume import dead_letters
 from labapp.kafka import admin, connection
-from labapp.kafka.admin import Unsuitable
-from labapp.topics import CHANGELOG, TOPICS, changelog, declare, ensure_as_many
+from labapp.kafka.admin import Topic, Unsuitable
+from labapp.kafka.connection import Admin
+from labapp.topics import CHANGELOG, NOT_KNOWN, TOPICS, changelog, declare, ensure_as_many
 
 
 class Command(AppCommand):
@@ -26,7 +27,7 @@ class Command(AppCommand):
         try:
             asyncio.run(self.work(**self.kwargs))
         except Unsuitable as exc:
-            raise settings.cant_start(f"{exc}.") from None
+            raise settings.cant_start(str(exc)) from None
         raise SystemExit(0)
 
     # Takes the options. A SystemExit it raises ends the program with that.
@@ -50,20 +51,17 @@ class check(Command):
             brokers = (await client.describe_cluster())["brokers"]
             self.say(f"Connected to {', '.join('{host}:{port}'.format(**broker) for broker in brokers)}.")
             found: dict[str, int | None] = {}
-            for topic in [*TOPICS, *([changelog(settings.KAFKA_PARTITIONS)] if settings.CONSUMES else [])]:
+            for topic in _all_topics(found):
                 try:
                     found[topic.name] = await admin.look_at(client, topic)
                     partitions = found[topic.name]
                     state = "is missing, and a worker makes it" if partitions is None else f"is there, with {partitions} partitions"
                     self.say(f"The topic {topic.name} {state}.")
-                    if partitions and topic.name == CHANGELOG and not await admin.keeps_brokers_time(client, CHANGELOG):
-                        self.say(
-                            f"The topic {CHANGELOG} keeps the client's time, so recorded_us is null: "
-                            "set its message.timestamp.type=LogAppendTime, and later rows have it."
-                        )
+                    if partitions and topic.name == CHANGELOG and (warning := await _about_changelog(client)):
+                        self.say(warning)
                 except Unsuitable as exc:
                     wrong = True
-                    self.say(f"{exc}.")
+                    self.say(str(exc))
         try:
             if (partitions := found.get(settings.KAFKA_TOPIC)) and (of_changelog := found.get(CHANGELOG)):
                 ensure_as_many(partitions, of_changelog)
@@ -72,10 +70,30 @@ class check(Command):
                 self.say(f"The group {settings.CONSUMER_GROUP} can be joined.")
         except Unsuitable as exc:
             wrong = True
-            self.say(f"{exc}.")
+            self.say(str(exc))
         if wrong:
             raise SystemExit("A worker would not start.")
         self.say("A worker would start.")
+
+
+def _all_topics(found: dict[str, int | None]) -> Iterator[Topic]:
+    """The changelog last, with as many partitions as the topic was found to have by then."""
+    yield from TOPICS
+    if settings.CONSUMES:
+        yield changelog(found.get(settings.KAFKA_TOPIC) or settings.KAFKA_PARTITIONS)
+
+
+async def _about_changelog(client: Admin) -> str | None:
+    """What may be wrong with its settings, though a worker starts."""
+    configs = await admin.configs(client, [CHANGELOG])
+    if CHANGELOG not in configs:
+        return NOT_KNOWN
+    if configs[CHANGELOG].get("message.timestamp.type") == "LogAppendTime":
+        return None
+    return (
+        f"The topic {CHANGELOG} keeps the client's time, so recorded_us is null: "
+        "set its message.timestamp.type=LogAppendTime, and later rows have it."
+    )
 
 
 class rewind(Command):

@@ -1,13 +1,16 @@
 """Declares the topics that this app needs in Kafka: how it makes them, and what it checks of those that exist."""
 
+import logging
 from dataclasses import dataclass
 
 from labapp import settings
 from labapp.event.row import ROW_BYTES_MAX
 from labapp.kafka import admin
-from labapp.kafka.admin import Topic, Unsuitable
+from labapp.kafka.admin import MayNotCreate, Topic, Unsuitable
 from labapp.kafka.connection import BATCH_BYTES_MAX
 from labapp.kafka.send import BATCH_OVERHEAD_BYTES, MESSAGE_OVERHEAD_BYTES
+
+log = logging.getLogger(__name__)
 
 TABLE = "events"
 CHANGELOG = f"{settings.CONSUMER_GROUP}-{TABLE}-changelog"
@@ -53,20 +56,49 @@ class Limits:
 
 LIMITS = Limits()
 
+# What a worker says that may not read the changelog's settings. All of it can be lived with, so it goes on.
+NOT_KNOWN = (
+    f"Kafka does not allow this client DescribeConfigs on the topic {CHANGELOG}, so its settings are not known. "
+    "Make sure of cleanup.policy=compact: with a retention time, older rows are gone after a restart. "
+    "Without message.timestamp.type=LogAppendTime, recorded_us is null. "
+    "A row that its max.message.bytes does not allow becomes a dead letter."
+)
+
 
 async def declare() -> dict[str, int]:
     """Makes missing topics, checks those that exist, and returns each topic's number of partitions.
 
     It may be repeated. Raises Unsuitable.
     """
-    found = await admin.declare(TOPICS)
+    try:
+        found = await admin.declare(TOPICS)
+    except MayNotCreate as exc:
+        raise MayNotCreate([*exc.topics, *await _missing_changelog()]) from None
     if settings.CONSUMES:
         found |= await admin.declare([changelog(found[settings.KAFKA_TOPIC])])
         ensure_as_many(found[settings.KAFKA_TOPIC], found[CHANGELOG])
-        sizes = await admin.message_bytes_max([CHANGELOG, settings.DEAD_LETTER_TOPIC])
-        LIMITS.changelog_bytes_max = sizes.get(CHANGELOG, LIMITS.changelog_bytes_max)
-        LIMITS.dead_letter_bytes_max = sizes.get(settings.DEAD_LETTER_TOPIC, LIMITS.dead_letter_bytes_max)
+        async with admin.admin_client() as client:
+            configs = await admin.configs(client, [CHANGELOG, settings.DEAD_LETTER_TOPIC])
+        if CHANGELOG not in configs:
+            log.warning(NOT_KNOWN)
+        LIMITS.changelog_bytes_max = _message_bytes_max(configs, CHANGELOG) or LIMITS.changelog_bytes_max
+        LIMITS.dead_letter_bytes_max = _message_bytes_max(configs, settings.DEAD_LETTER_TOPIC) or LIMITS.dead_letter_bytes_max
     return found
+
+
+async def _missing_changelog() -> list[Topic]:
+    """The changelog, if it has to be made and does not exist, so that one start says all that is to be made by hand."""
+    if not settings.CONSUMES:
+        return []
+    async with admin.admin_client() as client:
+        partitions = await admin.partitions_of(client, settings.KAFKA_TOPIC)
+        exists = await admin.partitions_of(client, CHANGELOG)
+    return [] if exists else [changelog(len(partitions) or settings.KAFKA_PARTITIONS)]
+
+
+def _message_bytes_max(configs: dict[str, dict[str, str]], topic: str) -> int:
+    """The topic's `max.message.bytes`; 0 if it is not known."""
+    return int(configs.get(topic, {}).get("max.message.bytes") or 0)
 
 
 def changelog(partitions: int) -> Topic:

@@ -58,7 +58,7 @@ class Worker(faust.Worker):
             if settings.CONSUMES:
                 self.loop.run_until_complete(admin.check_group(settings.CONSUMER_GROUP, self.app.assignor.name))  # type: ignore[attr-defined]
         except admin.Unsuitable as exc:
-            raise settings.cant_start(f"{exc}.") from None
+            raise settings.cant_start(str(exc)) from None
         # What is loaded by now stays, so the garbage collector need not look through it. A batch makes thousands of objects that soon
         # go by themselves, so it runs less often. Measured: a fifth of the speed of recording.
         gc.collect()

@@ -38,9 +38,9 @@ class Secured:
         """The path of `ca`, `other-ca`, `app` or `guest` (certificate), `app-key` or `guest-key`, `stranger` and its key."""
         return str(self.folder / f"{name}.pem")
 
-    def make(self, *topics: str, **config: str) -> None:
-        """Topics of two partitions; settings with _ for their dots."""
-        asyncio.run(_make(self.at("PLAINTEXT"), topics, {name.replace("_", "."): value for name, value in config.items()}))
+    def make(self, *topics: str, partitions: int = 2, **config: str) -> None:
+        """Topics; settings with _ for their dots."""
+        asyncio.run(_make(self.at("PLAINTEXT"), topics, partitions, {name.replace("_", "."): value for name, value in config.items()}))
 
     def allow(self, user: str, *permissions: tuple[str, str, str]) -> None:
         """Each: operation, kind (Topic, Group) and name."""
@@ -182,11 +182,11 @@ class _CreateAcls(Request[_CreateAclsStruct]):
         return request_struct_class(self._creations)
 
 
-async def _make(bootstrap: str, topics: tuple[str, ...], config: dict[str, str]) -> None:
+async def _make(bootstrap: str, topics: tuple[str, ...], partitions: int, config: dict[str, str]) -> None:
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:
-        answer = await client.create_topics([NewTopic(topic, 2, 1, topic_configs=config) for topic in topics])
+        answer = await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=config) for topic in topics])
         assert not any(code for _, code, *_ in answer.topic_errors), answer
     finally:
         await client.close()

@@ -1,7 +1,7 @@
 """Makes and checks whatever topics it is given, and checks the group, with admin clients that live for one call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -17,13 +17,19 @@ from aiokafka.errors import (
 )
 
 from labapp import settings
-from labapp.kafka import connection, security
+from labapp.kafka import by_hand, connection, security
 from labapp.kafka.connection import Admin
 from labapp.kafka.permissions import allowed_on_group, allowed_on_topics
 
+_DENIED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
+
 
 class Unsuitable(Exception):
-    """The cluster is not as this app needs it. The text is one sentence without its full stop: what is wrong and what to do."""
+    """The cluster is not as this app needs it. The text is one sentence, what is wrong and what to do, and a line for each command."""
+
+    def __init__(self, sentence: str, commands: Sequence[str] = ()) -> None:
+        """`sentence` is without its full stop."""
+        super().__init__("\n  ".join([f"{sentence}:", *commands]) if commands else f"{sentence}.")
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,18 @@ class Topic:
     needs: dict[str, str] = field(default_factory=dict)
     # Kafka's operations that this client must be allowed.
     operations: Set[str] = frozenset()
+
+
+class MayNotCreate(Unsuitable):
+    """Topics are missing, and this client may not make them."""
+
+    def __init__(self, topics: Sequence[Topic]) -> None:
+        self.topics = topics
+        super().__init__(
+            "Topics are missing, or hidden from this client, and it may not make them (an ACL for Create is missing): "
+            f"{', '.join(topic.name for topic in topics)}. These commands make them",
+            [by_hand.topic(topic.name, topic.partitions, topic.config) for topic in topics],
+        )
 
 
 @asynccontextmanager
@@ -90,22 +108,6 @@ async def look_at(client: Admin, topic: Topic) -> int | None:
     return (await _partitions(client, [topic]))[topic.name]
 
 
-async def message_bytes_max(names: list[str]) -> dict[str, int]:
-    """The `max.message.bytes` of each topic whose settings this client may read. Raises Unsuitable."""
-    async with admin_client() as client:
-        try:
-            configs = await _configs(client, names)
-        except Unsuitable:  # it may not read them
-            return {}
-        return {name: int(config["max.message.bytes"]) for name, config in configs.items() if config.get("max.message.bytes")}
-
-
-async def keeps_brokers_time(client: Admin, topic: str) -> bool:
-    """Whether the broker stamps the topic's records. Raises Unsuitable if this client may not know."""
-    configs = await _configs(client, [topic])
-    return configs[topic].get("message.timestamp.type") == "LogAppendTime"
-
-
 async def check_group(name: str, protocol: str) -> None:
     """Raises Unsuitable if we may not use the group, or if its members use another assignment protocol, so that we can't join."""
     async with admin_client() as client:
@@ -117,16 +119,20 @@ async def check_group(name: str, protocol: str) -> None:
                 [response] = await client.describe_consumer_groups([name], coordinator)
                 break
             except GroupAuthorizationFailedError:
-                raise Unsuitable(_denied({"Read"}, f"group {name}")) from None
+                raise _no_group(name) from None
             except KafkaError as exc:  # a new cluster has no coordinator until it is asked for one
                 if not exc.retriable or asyncio.get_running_loop().time() > deadline:
                     raise Unsuitable(f"The group {name} can't be looked at ({type(exc).__name__})") from None
                 await asyncio.sleep(0.2)
         if allowed is not None and "Read" not in allowed:
-            raise Unsuitable(_denied({"Read"}, f"group {name}"))
+            raise _no_group(name)
         _, _, state, protocol_type, used, *_ = response.groups[0]
         if state == "Stable" and (protocol_type != "consumer" or used != protocol):
             raise Unsuitable(f"The group {name} is in use by another program (assignment protocol {used!r}): choose another CONSUMER_GROUP")
+
+
+def _no_group(name: str) -> Unsuitable:
+    return Unsuitable(_denied({"Read"}, f"group {name}"), by_hand.group(name))
 
 
 async def ensure_no_members(client: Admin, group: str) -> None:
@@ -170,11 +176,10 @@ async def _make_missing(client: Admin, topics: list[Topic], validate_only: bool 
         response = await client.create_topics(
             [NewTopic(t.name, t.partitions, copies, topic_configs=t.config) for t in missing], None, validate_only
         )
+        denied = {name for name, code, *_ in response.topic_errors if for_code(code) in _DENIED}
+        if denied:
+            raise MayNotCreate([topic for topic in missing if topic.name in denied])
         for name, code, *message in response.topic_errors:
-            if for_code(code) in (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
-                raise Unsuitable(
-                    f"The topic {name} is missing, or hidden from this client, and it may not make it: an ACL for Create is missing"
-                )
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise Unsuitable(f"The topic {name} is missing and can't be made: {for_code(code).__name__} {' '.join(map(str, message))}")
     return missing
@@ -206,27 +211,30 @@ def _denied(operations: Set[str], what: str) -> str:
     return f"Kafka does not allow this client {' and '.join(sorted(operations))} on the {what}: an ACL is missing"
 
 
-async def _configs(client: Admin, names: list[str]) -> dict[str, dict[str, str]]:
-    """The settings of existing topics. The broker that is asked may not know a new topic yet, so it is asked again."""
+async def configs(client: Admin, names: list[str]) -> dict[str, dict[str, str]]:
+    """The settings of each of these existing topics that this client may read (ACL DescribeConfigs). Raises Unsuitable.
+
+    The broker that is asked may not know a new topic yet, so it is asked again.
+    """
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while True:
         [response] = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-        if not any(error_code for error_code, *_ in response.resources):
-            return {name: {entry[0]: entry[1] for entry in entries} for *_, name, entries in response.resources}
-        if denied := [name for code, _, _, name, *_ in response.resources if for_code(code) is TopicAuthorizationFailedError]:
-            raise Unsuitable(_denied({"DescribeConfigs"}, f"topic {denied[0]}"))
+        resources = [one for one in response.resources if for_code(one[0]) is not TopicAuthorizationFailedError]
+        if not any(code for code, *_ in resources):
+            return {name: {entry[0]: entry[1] for entry in entries} for *_, name, entries in resources}
         if asyncio.get_running_loop().time() > deadline:
-            code, message, *_ = max(response.resources)
+            code, message, *_ = max(resources)
             raise Unsuitable(f"The settings of the topics can't be read: {message or for_code(code).__name__}")
         await asyncio.sleep(0.1)
 
 
 async def _check_configs(client: Admin, topics: list[Topic]) -> None:
+    """Checks what can be known: that a topic's settings can't be read is no reason to refuse it."""
     asked = [topic for topic in topics if topic.needs]
     if not asked:
         return
-    found = await _configs(client, [topic.name for topic in asked])
+    found = await configs(client, [topic.name for topic in asked])
     for topic in asked:
         for setting, word in topic.needs.items():
-            if word != (is_now := found[topic.name].get(setting) or ""):
+            if topic.name in found and word != (is_now := found[topic.name].get(setting) or ""):
                 raise Unsuitable(f"The topic {topic.name} has {setting}={is_now}, but it needs {word}: change it, or delete the topic")

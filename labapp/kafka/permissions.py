@@ -11,7 +11,7 @@ from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 from labapp.kafka.connection import Admin
 
 # Numbers of org.apache.kafka.common.acl.AclOperation; an answer has the bit of each that is allowed.
-OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
+OPERATIONS = {"Read": 3, "Write": 4}
 # What a broker answers that does not know.
 _UNKNOWN = -(1 << 31)
 

@@ -7,6 +7,7 @@ import asyncio
 import errno
 import fcntl
 import logging
+import os
 import shutil
 import subprocess
 import time
@@ -22,9 +23,15 @@ from aiokafka.errors import KafkaError
 
 from labapp.lab import BROKERS, KAFKA, Lab, LabError
 
-VERSION = "4.3.1"
+# The one that docker-compose.yml has too.
+USUAL_VERSION = "4.3.1"
+# `make test KAFKA_VERSION=3.9.1`, or `make kafka KAFKA_VERSION=3.9.1`, takes another.
+VERSION = os.environ.get("KAFKA_VERSION") or USUAL_VERSION
 # Kafka logs through slf4j and brings no binding for it: without this jar it is silent. The version is that of Kafka's own log4j.
 LOG4J = "2.25.4"
+LOG4J_JARS = ["log4j-slf4j-impl"]
+if VERSION.startswith("3."):  # Kafka 3 calls log4j 1, and brings none
+    LOG4J_JARS += ["log4j-api", "log4j-core", "log4j-1.2-api"]
 # Any 16 bytes, in base64. One constant will do, as a lab's cluster is reached by its ports alone.
 CLUSTER_ID = "bGFiYXBwLWxhYi1jbHVzdA"
 NODE_IDS = {"controller": 0, "broker-1": 1, "broker-2": 2}
@@ -165,8 +172,8 @@ def _resolve(repository: Path, say: Say) -> list[Path]:
     kafka = context.create_dependency(f"org.apache.kafka:kafka_2.13:{VERSION}")
     artifacts = [kafka.artifact]
     artifacts += [found.artifact for found in context.resolver.resolve([kafka])[1] if found.scope in ("compile", "runtime")]
-    # By itself: as a dependency beside Kafka it would bring its own wishes for the versions of Kafka's other jars.
-    artifacts.append(context.project("org.apache.logging.log4j", "log4j-slf4j-impl").at_version(LOG4J).artifact())
+    # By themselves: as dependencies beside Kafka they would bring their own wishes for the versions of Kafka's other jars.
+    artifacts += [context.project("org.apache.logging.log4j", name).at_version(LOG4J).artifact() for name in LOG4J_JARS]
     say(f"  {len(artifacts)} jars to fetch")
     pool = ThreadPoolExecutor(8)
     try:

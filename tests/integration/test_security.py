@@ -134,17 +134,50 @@ def test_by_certificate(secured: Secured, topics_made: Settings, start: Callable
 
 
 def test_as_on_heroku(secured: Secured, names: Settings, start: Callable[..., Worker]) -> None:
-    """Its own settings are all that it takes: names with the prefix, certificates as text. Topics are made where that is allowed."""
+    """Its own settings, rights and topics are all that it takes, and the log says once what can't be known with them."""
     prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
-    rights = [*permissions("produce", prefixed), *permissions("consume", prefixed)]
-    secured.allow("app", *rights, *(("Create", kind, name) for _, kind, name in rights if kind == "Topic"))
+    topics_of_heroku(secured, prefixed)
+    secured.allow("app", *rights_of_heroku(prefixed))
 
     worker = start("-l", "debug", **names, **as_on_heroku(secured)).ready(60)
 
     ensure_event_arrives(worker, worker)
     assert worker.get("/ping").body.decode() == f"pong:{prefixed['CONSUMER_GROUP']}"
+    assert worker.get("/cluster").status == 200
+    assert worker.log.count(f"DescribeConfigs on the topic {prefixed['CONSUMER_GROUP']}-events-changelog, so") == 1
     ensure_no_secret(worker.log, Path(secured.pem("app-key")).read_text())
     assert worker.stop() == 0
+
+
+def test_what_is_not_known_on_heroku(secured: Secured, names: Settings, start: Callable[..., Worker]) -> None:
+    """No time is made up where topics keep the client's; a row that the changelog does not take is a dead letter; rows are restored."""
+    prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
+    topics_of_heroku(secured, prefixed, max_message_bytes="20000")
+    secured.allow("app", *rights_of_heroku(prefixed))
+    worker = start(**names, **as_on_heroku(secured)).ready(60)
+
+    assert worker.post({"id": 1, "text": "x" * 50_000}, "large").status == 200
+    assert worker.post({"id": 2}, "small").status == 200
+    small = wait_for(lambda: (answer := worker.get("/events/small")).status == 200 and answer.json, "small row")
+    [letter] = wait_for(lambda: worker.get("/dead-letters").json["records"], "dead letter")
+
+    assert [small["stages"][stage] for stage in ("appended_us", "recorded_us")] == [None, None]
+    assert (letter["key"], letter["headers"]["reason"].startswith("The changelog refuses the row")) == ("large", True)
+    assert worker.stop() == 0
+    assert start(**names, **as_on_heroku(secured)).ready(60).get("/events/small").json == small
+
+
+def topics_of_heroku(secured: Secured, names: Settings, **of_changelog: str) -> None:
+    """As its command line makes them: the client's time, and with --compaction still a retention time on shared plans."""
+    secured.make(names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"])
+    secured.make(f"{names['CONSUMER_GROUP']}-events-changelog", cleanup_policy="compact,delete", retention_ms="86400000", **of_changelog)
+
+
+def rights_of_heroku(names: Settings) -> list[tuple[str, str, str]]:
+    """All that an app may do there."""
+    topics = [names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"], f"{names['CONSUMER_GROUP']}-events-changelog"]
+    on_topics = [(operation, "Topic", topic) for topic in topics for operation in ("Read", "Write", "Describe")]
+    return on_topics + [(operation, "Group", names["CONSUMER_GROUP"]) for operation in ("Read", "Describe")]
 
 
 # -- what does not
@@ -161,7 +194,6 @@ REFUSALS: dict[str, tuple[Callable[[Secured], Settings], Settings, str]] = {
     "stranger": (lambda s: by_certificate(s, "stranger"), {}, "does not accept this client's certificate"),
     "no TLS": (lambda s: {"KAFKA_BOOTSTRAP_SERVERS": s.at("SSL")}, {}, "PROTOCOL=PLAINTEXT may not fit"),
     "no TLS there": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("PLAINTEXT")}, {}, "PROTOCOL=SSL may not fit"),
-    "not allowed": (by_password, {}, "it may not make it: an ACL for Create is missing"),
 }  # fmt: skip
 
 
@@ -181,11 +213,60 @@ def test_a_start_that_is_refused(reason: str, secured: Secured, names: Settings)
     assert settings.get("KAFKA_SASL_PASSWORD") not in (words := ended.stdout + ended.stderr).split("'"), words
 
 
+def test_topics_that_it_may_not_make(secured: Secured, names: Settings) -> None:
+    """One start says all that is missing, and the commands that make it; nothing else is on stderr."""
+    changelog = f"{names['CONSUMER_GROUP']}-events-changelog"
+
+    ended = run("release", **names, **by_password(secured))
+
+    assert ended.returncode == 1
+    make = f"  kafka-topics.sh --bootstrap-server {secured.at('SASL_SSL')} --create --topic"
+    broker_time = " --config message.timestamp.type=LogAppendTime"
+    assert ended.stderr.splitlines() == [
+        "Topics are missing, or hidden from this client, and it may not make them (an ACL for Create is missing): "
+        f"{names['KAFKA_TOPIC']}, {names['DEAD_LETTER_TOPIC']}, {changelog}. These commands make them:",
+        f"{make} {names['KAFKA_TOPIC']} --partitions 2 --replication-factor 2{broker_time}",
+        f"{make} {names['DEAD_LETTER_TOPIC']} --partitions 2 --replication-factor 2 --config max.message.bytes=2097152",
+        f"{make} {changelog} --partitions 2 --replication-factor 2 --config cleanup.policy=compact --config segment.bytes=52428800"
+        f" --config delete.retention.ms=60000{broker_time}",
+    ]
+
+
+def test_topics_that_heroku_has_to_make(secured: Secured, names: Settings) -> None:
+    """The commands are Heroku's, with names to which Heroku adds the prefix; the changelog has as many partitions as the topic has."""
+    prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
+    secured.make(prefixed["KAFKA_TOPIC"], partitions=3)
+    secured.allow("app", *rights_of_heroku(prefixed))
+
+    ended = run("release", **names, **as_on_heroku(secured), KAFKA_PARTITIONS="5")
+
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[1:] == [
+        f"  heroku kafka:topics:create {names['DEAD_LETTER_TOPIC']} --partitions 5 --replication-factor 3",
+        f"  heroku kafka:topics:create {names['CONSUMER_GROUP']}-events-changelog --partitions 3 --replication-factor 3 --compaction",
+    ]
+
+
+def test_a_group_that_heroku_has_to_make(secured: Secured, names: Settings) -> None:
+    """Without a right on the group `check` says the command that makes it."""
+    prefixed = {setting: f"team-7.{name}" for setting, name in names.items()}
+    topics_of_heroku(secured, prefixed)
+    secured.allow("app", *(right for right in rights_of_heroku(prefixed) if right[1] == "Topic"))
+
+    checked = run("check", **names, **as_on_heroku(secured))
+
+    assert checked.returncode == 1
+    assert checked.stdout.splitlines()[-2:] == [
+        f"Kafka does not allow this client Read on the group {prefixed['CONSUMER_GROUP']}: an ACL is missing:",
+        f"  heroku kafka:consumer-groups:create {names['CONSUMER_GROUP']}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("operation", "kind", "name"),
     [
         ("Write", "topic", "KAFKA_TOPIC"),
-        ("DescribeConfigs", "topic", "changelog"),
+        ("Read", "topic", "changelog"),
         ("Read", "group", "CONSUMER_GROUP"),
     ],
 )
@@ -200,7 +281,8 @@ def test_each_right_is_needed(operation: str, kind: str, name: str, secured: Sec
     assert checked.returncode == 1
     assert checked.stderr == "A worker would not start.\n"
     assert f"Kafka does not allow this client {operation} on the {kind} {full_name}: an ACL is missing." in checked.stdout
-    assert checked.stdout.count("\n") == 5, checked.stdout
+    assert checked.stdout.count("DescribeConfigs") == (name != "changelog"), "which no worker needs"
+    assert checked.stdout.count("\n") == 5 + (name != "changelog"), checked.stdout
 
 
 def test_check_makes_nothing(secured: Secured, names: Settings) -> None:

@@ -3,6 +3,8 @@
 import configparser
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from labapp import lab
 from labapp.lab import APP, KAFKA, PORTS, WORKERS, Lab, LabError, __main__, kafka, processes, supervisord
-from tests.worker import free_port
+from tests.worker import ROOT, free_port
 
 
 @pytest.fixture
@@ -33,6 +35,15 @@ def refuse(*arguments: object) -> None:
 def command(monkeypatch: pytest.MonkeyPatch, where: Lab, *arguments: str) -> int:
     monkeypatch.setattr(__main__, "from_environment", lambda: where)
     return __main__.main(arguments)
+
+
+def version_of(asked: str) -> tuple[str, str]:
+    """The version that a program takes, and the jars of log4j beside Kafka's own."""
+    program = "from labapp.lab import kafka; print(kafka.VERSION, *kafka.LOG4J_JARS)"
+    environment = {**os.environ, "KAFKA_VERSION": asked}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    version, _, jars = said.partition(" ")
+    return version, jars
 
 
 class TestEnvironment:
@@ -96,6 +107,15 @@ class TestKafka:
         assert list(commands) == list(KAFKA)
         assert all(commands[name][-2:] == ["kafka.Kafka", f"{name}.properties"] for name in KAFKA)
         assert all((ours.folder / f"{name}.properties").exists() for name in KAFKA)
+
+    @pytest.mark.parametrize(("version", "logging"), [("3.9.2", True), ("4.4.0", False)])
+    def test_another_version(self, version: str, logging: bool) -> None:
+        """KAFKA_VERSION chooses the brokers. Kafka 3 brings no log4j 2, so it is fetched too. Empty is as if it were not set."""
+        assert version_of("")[0] == kafka.USUAL_VERSION
+
+        found, jars = version_of(version)
+
+        assert (found, "log4j-core" in jars, "log4j-slf4j-impl" in jars) == (version, logging, True)
 
     def test_no_network(self, ours: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         """A first start without network ends with one sentence, and leaves nothing that a second start could take for the jars."""
