@@ -37,18 +37,25 @@ function stageTable(event, order, found, most) {
 }
 
 function facts(event, state, group) {
-  const {key, topic, partition, offset, deliveries, value, stages} = event;
-  const raw = JSON.stringify({key, topic, partition, offset, deliveries, value, stages}, null, 1);
+  const {key, topic, partition, offset, deliveries, value, valueText, stages} = event;
+  // The value as it was posted: written anew, its numbers beyond 2^53 would be rounded. If it is cut, or no JSON, it is shown as text.
+  const valueJson = value === null ? JSON.stringify(valueText) : valueText;
+  const raw = JSON.stringify({key, topic, partition, offset, deliveries, value: 0, stages}, null, 1).replace('"value": 0', () => `"value": ${valueJson}`);
   const position = partition === undefined ? "not in the topic yet" : `${partition} : ${offset}`;
   const fact = (name, ...what) => [element("dt", {}, name), element("dd", {}, ...what)];
   return element("div", {},
     element("dl", {class: "facts"},
       ...fact("key", element("span", {class: "mono"}, key)),
       ...fact("partition : offset", element("span", {class: "mono"}, position)),
-      ...fact("recorded", state === "recorded" ? `by ${group}, ${deliveries === 1 ? "delivered once" : `delivered ${deliveries} times, recorded once`}` : "not yet"),
-      ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)}`)),
-      ...fact("value", element("code", {class: "wrap"}, shortened(JSON.stringify(value))))),
+      ...fact("recorded", state === "recorded" ? `by ${group}${delivered(deliveries)}` : state === "forgotten" ? "not known" : "not yet"),
+      ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)} UTC`)),
+      ...fact("value", element("code", {class: "wrap"}, shortened(valueText)))),
     element("details", {}, element("summary", {}, "Raw JSON"), element("div", {class: "code"}, element("pre", {tabindex: "0"}, shortened(raw, 20_000)), copyButton(raw))));
+}
+
+function delivered(deliveries) {
+  if (deliveries === undefined) return ""; // this page has not got the row
+  return deliveries === 1 ? ", delivered once" : `, delivered ${deliveries.toLocaleString("en")} times, recorded once`;
 }
 
 function shortened(text, most = 600) {

@@ -6,7 +6,7 @@ import {duration, local, utc} from "../state/time.js";
 import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
 
 // What an event without a row shows in place of its time
-const WORDS = {posting: "sending", unanswered: "not answered", gone: "not kept", looking: "looking up", dead: "dead letter"};
+const WORDS = {posting: "sending", unanswered: "not answered", gone: "not kept", looking: "looking up", dead: "dead letter", forgotten: "forgotten"};
 const AROUND = 4; // rows drawn above and below the visible ones
 
 export class List {
@@ -198,8 +198,8 @@ export class List {
     }
     const row = this.#rows.get(this.#open)?.element;
     if (row && row.nextSibling !== this.#detail) row.after(this.#detail);
-    const state = this.#look.stateOf(this.#open);
-    // Drawn again only if the state changed, so that a selection or an opened part inside it is kept.
+    const state = `${this.#look.stateOf(this.#open)} ${this.#open.deliveries ?? ""}`;
+    // Drawn again only if that changed, so that a selection or an opened part inside it is kept.
     if (made || (refresh && this.#detail.dataset.state !== state)) {
       this.#detail.dataset.state = state;
       this.#drawDetail(this.#detail.firstChild, this.#open);

@@ -62,6 +62,7 @@ export function inWords(event, order, state) {
   else if (state === "missing") parts.push(element("b", {}, "Missing: the consumer is past it and has no row of it. "));
   else if (state === "dead") parts.push("The consumer could not record it: it is in the dead-letter topic. ");
   else if (state === "recorded" && !event.recorded) parts.push("Recorded, but this page has not got the row. ");
+  else if (state === "forgotten") parts.push("Its topic was deleted and made anew, so nothing is known of it any more. ");
   else if (state === "gone") parts.push("Not among the consumer’s rows any more. ");
   else if (found.length) parts.push(`${duration(totalUs(found))} from ${found[0].start} to ${found.at(-1).end}. `);
   if (most && most.us > 0) {
