@@ -138,6 +138,8 @@ export class Watch {
       await this.#findDeadLetters();
       // It may have expired since the first question, so only what is not older than the oldest row now is missing.
       sent.progress(await api.offsets(worker.base, partition, left[0][1]));
+      await this.ask(); // whether the topic is still the one that it was sent to
+      if (this.problem) return;
     }
     for (const key of nowhere) sent.missing(key);
     this.#changed();

@@ -29,11 +29,17 @@ function stageTable(event, order, found, most) {
       element("th", {scope: "row"}, stage),
       element("td", {class: "mono", title: us === null ? null : local(us)}, us === null ? "not known" : utc(us),
         corrected ? element("small", {class: "soft"}, ` corrected by ${duration(-event.aheadUs)}, the browser’s clock differs`) : null),
-      element("td", {class: `n${gap?.us < 0 ? " problem-text" : ""}`}, gap ? `${gap.letter} ${duration(gap.us)}${gap.us < 0 ? " (below 0)" : ""}` : ""));
+      element("td", {class: `n${gap?.us < 0 ? " problem-text" : ""}`}, gap ? figure(gap) : ""));
   });
   return element("table", {}, element("caption", {class: "hidden"}, "Stages"),
     element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "stage"), element("th", {scope: "col"}, "time, UTC"), element("th", {scope: "col", class: "n"}, "since the one before"))),
     element("tbody", {}, ...rows));
+}
+
+// It breaks only between the figure and its remark.
+function figure({letter, us}) {
+  const unbroken = (text) => text.replaceAll(" ", "\u00a0");
+  return unbroken(`${letter} ${duration(us)}`) + (us < 0 ? ` ${unbroken("(below 0)")}` : "");
 }
 
 function facts(event, state, group) {

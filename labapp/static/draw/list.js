@@ -24,7 +24,7 @@ export class List {
     this.#drawDetail = drawDetail;
     this.#scaleNote = element("span", {});
     this.#head = element("div", {role: "rowgroup", class: "head"}, element("div", {role: "row", class: "row"},
-      column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, "where the time went, ", this.#scaleNote),
+      column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, element("span", {class: "long"}, "where the time went, "), this.#scaleNote),
       column("c-total", "whole"), column("c-longest", "longest"), column("c-position", "part. : offset")));
     this.#body = element("div", {role: "rowgroup", class: "body"});
     const table = element("div", {role: "table", "aria-labelledby": "events-title", class: "table"}, this.#head, this.#body);

@@ -27,10 +27,8 @@ export function drawBar(target, event, order, look) {
     const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
     const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
     stretch(part, Math.min(from, to), Math.abs(to - from));
-    if (look.labels && gap.us >= 0) {
-      if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
-      else if (to - from > 0.025) part.textContent = gap.letter;
-    }
+    // The style sheet leaves out what does not fit.
+    if (look.labels && gap.us >= 0) part.append(element("span", {class: "label"}, gap.letter, element("span", {class: "time"}, ` ${duration(gap.us)}`)));
     parts.push(part);
     endAt = to;
   }
