@@ -22,7 +22,7 @@ class Devtools:
     def __init__(self, browser: Browser, page: Page) -> None:
         self._browser = browser.new_browser_cdp_session()
         self._answers: dict[int, Any] = {}
-        self._browser.on("Target.receivedMessageFromTarget", self._note)
+        self._browser.on("Target.receivedMessageFromTarget", lambda message: self._note(message))
         targets = self._browser.send("Target.getTargets")["targetInfos"]
         [target] = [target["targetId"] for target in targets if target["url"] == page.url]
         self._session = self._browser.send("Target.attachToTarget", {"targetId": target, "flatten": False})["sessionId"]
@@ -53,7 +53,7 @@ def saved(page: Page, count: int) -> None:
 def test_a_tab_that_crashes(pair: Pair, browser: Browser) -> None:
     """Loaded again, it has its counts."""
     page, crashes = pair.page, list[Page]()
-    page.on("crash", crashes.append)
+    page.on("crash", lambda crashed: crashes.append(crashed))
     send(page, 10)
     proof(page, acknowledged=10, waiting=10)
     saved(page, 10)

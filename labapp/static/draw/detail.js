@@ -11,7 +11,7 @@ export function drawDetail(target, event, order, state, group) {
   const total = Math.max(1, ...found.map((gap) => gap.fromUs + gap.us));
   const open = state === "waiting" || state === "posting";
   const bar = element("div", {class: "bar big"});
-  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true});
   target.replaceChildren(
     bar,
     element("p", {class: "say"}, ...inWords(event, order, state)),

@@ -27,7 +27,8 @@ export function drawTable(target, {count, gaps: found, whole}) {
   const row = (gap, title) => element("tr", {}, element("th", {scope: "row"}, gap.letter ? element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter) : null, title),
     time(gap.p50), time(gap.p95), time(gap.p99), time(gap.max), element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
   target.replaceChildren(element("table", {},
-    element("caption", {}, `The last ${count === 1 ? "event" : plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`),
+    element("caption", {}, count ? `The last ${count === 1 ? "event" : plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`
+      : "No event is recorded yet"),
     element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
     element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)), row(whole, "the whole"))));
 }

@@ -17,7 +17,7 @@ export function niceMaxUs(us) {
   }
 }
 
-// `look`: {state, scale, labels: whether to write letters and times, waiting: the words for an open end}
+// `look`: {state, scale, labels: whether to write letters and times}
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
@@ -33,7 +33,7 @@ export function drawBar(target, event, order, look) {
     endAt = to;
   }
   if (look.state === "waiting" || look.state === "posting") {
-    const part = element("span", {class: "gap open"}, look.labels && endAt < 0.8 ? element("span", {class: "plate"}, look.waiting) : "");
+    const part = element("span", {class: "gap open"}, look.labels ? element("span", {class: "plate"}, "waiting", element("span", {class: "long"}, " for the consumer")) : "");
     stretch(part, endAt, 1 - endAt);
     parts.push(part);
   } else if (found.length && look.scale(totalUs(found)) > 1.001) {
@@ -100,6 +100,6 @@ export function drawNewest(target, event, order, state) {
   const total = Math.max(totalUs(gaps(event, order)) ?? 0, 1);
   const open = state === "waiting" || state === "posting";
   const bar = element("div", {class: "bar big"});
-  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true});
   target.replaceChildren(bar, element("p", {class: "say"}, ...inWords(event, order, state)));
 }
