@@ -43,6 +43,8 @@ class Changes:
     rows: dict[str, bytes | None] = field(default_factory=dict)
     fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    # The keys of rows that count a delivery more.
+    again: list[str] = field(default_factory=list)
     reorder: bool = False
     # How many of the fresh events have a key of their own, since their record's key was in use.
     key_reused: int = 0
@@ -71,6 +73,7 @@ def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
             if is_delivered_again(record, known):
                 changed[key] = delivered_again(known)
+                changes.again.append(key)
                 continue
             key, row = own_key(record), with_own_key(record, key, row)
             changes.key_reused += 1
@@ -119,6 +122,7 @@ def _replay(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
             key, known = own_key(record), earlier
         if known is not None:
             changes.rows[key] = delivered_again(known)
+            changes.again.append(key)
         else:
             changes.rows[key] = row
             fresh[key] = (key, record, consumed_us)

@@ -6,11 +6,13 @@ The table is what lasts, and what `/events/stream` reads.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from labapp.event.record import with_field
 from labapp.event.row import Fresh
 from labapp.event.stages import local_time
 
+AGAIN_MAX = 1000
 HANDED_OUT_MAX = 10_000
 HANDED_OUT_BYTES_MAX = 8 * 1024 * 1024
 
@@ -20,6 +22,8 @@ class Feed:
         self._waiting: deque[tuple[bytes, int]] = deque()  # values and their consumed_us, oldest first
         self._waiting_bytes = 0
         self._news = asyncio.Event()
+        self._again: deque[tuple[int, str]] = deque(maxlen=AGAIN_MAX)
+        self.again_count = 0  # of all that were ever added
 
     def add(self, fresh: Iterable[Fresh]) -> None:
         """New events. If there are too many for `hand_out`, the oldest make room."""
@@ -42,6 +46,16 @@ class Feed:
             events.append(with_field(value, "consumed", local_time(consumed_us)))
             bytes_most -= len(events[-1])
         return events
+
+    def add_again(self, partition: int, keys: list[str]) -> None:
+        """Rows that count a delivery more."""
+        self._again.extend((partition, key) for key in keys)
+        self.again_count += len(keys)
+
+    def again_since(self, count: int) -> list[tuple[int, str]]:
+        """Partition and key of the rows that count a delivery more since `again_count` was `count`, the last AGAIN_MAX at most."""
+        new = min(self.again_count - count, len(self._again))
+        return list(islice(self._again, len(self._again) - new, None))
 
     def tell(self) -> None:
         """Wakes whoever waits: the table has other rows than before."""

@@ -175,6 +175,7 @@ class PartitionWriter:
         if changes.reorder:
             rows.sort(by=offset_of)
         self._shared.feed.add(changes.fresh)
+        self._shared.feed.add_again(self.tp.partition, changes.again)
         self._shared.feed.tell()
         for one in taken:
             one.event.ack()

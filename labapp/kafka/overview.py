@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
 from labapp import settings
 from labapp.kafka import connection
+from labapp.kafka.connection import Admin
 from labapp.kafka.newest import Newest, newest
+from labapp.kafka.topic_ids import topic_ids
 
 KEPT_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.5
@@ -58,6 +59,7 @@ class Partition:
 @dataclass(frozen=True)
 class Topic:
     name: str
+    id: str | None  # a topic that is deleted and made anew has another one; None: the brokers do not tell it
     compacted: bool  # then there are fewer records than offsets
     partitions: list[Partition]
 
@@ -100,7 +102,7 @@ class Observer:
         self.topics = topics
         self._lock = asyncio.Lock()
         self._reading = asyncio.Lock()
-        self._admin: AIOKafkaAdminClient | None = None
+        self._admin: Admin | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._addresses: dict[int, tuple[str, int]] = {}
         self._compacted: dict[str, bool] = {}
@@ -155,11 +157,11 @@ class Observer:
         if admin is not None:
             await admin.close()
 
-    async def _clients(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+    async def _clients(self) -> tuple[Admin, AIOKafkaConsumer]:
         if self._admin is not None and self._consumer is not None:
             return self._admin, self._consumer
         options = connection.options(REQUEST_TIMEOUT_SECONDS)
-        self._admin = AIOKafkaAdminClient(**options)
+        self._admin = Admin(**options)
         self._consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False, fetch_max_wait_ms=100)
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -184,10 +186,12 @@ class Observer:
         described = [topic for topic in described if not topic["error_code"]]
         nodes = {broker["node_id"]: (broker["host"], broker["port"]) for broker in cluster["brokers"]}
         self._addresses |= nodes
-        groups, offsets, _ = await asyncio.gather(
+        names = [topic["topic"] for topic in described]
+        groups, offsets, ids, _ = await asyncio.gather(
             self._groups(admin, list(nodes)),
             self._offsets(consumer, described),
-            self._look_for_compaction(admin, [topic["topic"] for topic in described]),
+            _or_none(topic_ids(admin, names)),
+            self._look_for_compaction(admin, names),
         )
         online = {node for node, answer in groups.items() if answer is not None}
         replicas = {node for topic in described for partition in topic["partitions"] for node in partition["replicas"]}
@@ -195,22 +199,24 @@ class Observer:
         for node in sorted(nodes.keys() | replicas):
             host, port = self._addresses.get(node, (None, None))
             brokers.append(Broker(node, host, port, "online" if node in online else "away", node == cluster["controller_id"]))
-        topics = [self._topic(topic, offsets) for topic in sorted(described, key=lambda t: self.topics.index(t["topic"]))]
-        names = {group for answer in groups.values() for group in answer or []}
+        described.sort(key=lambda topic: self.topics.index(topic["topic"]))
+        topics = [self._topic(topic, (ids or {}).get(topic["topic"]), offsets) for topic in described]
+        found = {group for answer in groups.values() for group in answer or []}
+        ours_first = sorted(found, key=lambda name: (name != settings.CONSUMER_GROUP, name))
         source = next((topic for topic in topics if topic.name == self.topics[0]), None)
-        readers = await asyncio.gather(*(self._group(admin, name, source) for name in _ours_first(names)[:GROUPS_MAX]))
+        readers = await asyncio.gather(*(self._group(admin, name, source) for name in ours_first[:GROUPS_MAX]))
         return Overview(time.time_ns() // 1000, brokers, topics, [group for group in readers if group is not None])
 
-    def _topic(self, topic: dict[str, Any], offsets: dict[TopicPartition, tuple[int, int]]) -> Topic:
+    def _topic(self, topic: dict[str, Any], topic_id: str | None, offsets: dict[TopicPartition, tuple[int, int]]) -> Topic:
         name = topic["topic"]
         partitions = []
         for partition in sorted(topic["partitions"], key=lambda p: p["partition"]):
             first, following = offsets.get(TopicPartition(name, partition["partition"]), (None, None))
             leader = partition["leader"] if partition["leader"] >= 0 else None
             partitions.append(Partition(partition["partition"], leader, partition["replicas"], sorted(partition["isr"]), first, following))
-        return Topic(name, self._compacted.get(name, False), partitions)
+        return Topic(name, topic_id, self._compacted.get(name, False), partitions)
 
-    async def _groups(self, admin: AIOKafkaAdminClient, nodes: list[int]) -> dict[int, list[str] | None]:
+    async def _groups(self, admin: Admin, nodes: list[int]) -> dict[int, list[str] | None]:
         """Of each broker the groups that it coordinates; None where it does not answer."""
         answers = await asyncio.gather(*(_or_none(admin.list_consumer_groups([node])) for node in nodes))
         return {
@@ -218,7 +224,7 @@ class Observer:
             for node, answer in zip(nodes, answers, strict=True)
         }
 
-    async def _group(self, admin: AIOKafkaAdminClient, name: str, source: Topic | None) -> Group | None:
+    async def _group(self, admin: Admin, name: str, source: Topic | None) -> Group | None:
         """None for a group that has nothing to do with the source topic, or can't be asked."""
         if source is None or (coordinator := await _or_none(admin.find_coordinator(name))) is None:
             return None
@@ -261,7 +267,7 @@ class Observer:
                 found |= {tp: (answer[0][tp], answer[1][tp]) for tp in tps}
         return found
 
-    async def _look_for_compaction(self, admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
+    async def _look_for_compaction(self, admin: Admin, topics: Iterable[str]) -> None:
         """Asks once for each topic."""
         if not (new := [topic for topic in topics if topic not in self._compacted]):
             return
@@ -275,10 +281,6 @@ def lag(committed: int | None, first: int | None, following: int | None) -> int 
     if first is None or following is None:
         return None
     return max(0, following - max(committed or 0, first))
-
-
-def _ours_first(names: set[str]) -> list[str]:
-    return sorted(names, key=lambda name: (name != settings.CONSUMER_GROUP, name))
 
 
 def _assigned(assignment: bytes, topic: str) -> list[int]:

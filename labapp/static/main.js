@@ -4,7 +4,7 @@ import {Clock} from "./state/clock.js";
 import {figures, overTime} from "./state/figures.js";
 import {notice} from "./state/steps.js";
 import {Store} from "./state/store.js";
-import {clock as clockOf, duration, nowUs, plural, whenUs} from "./state/time.js";
+import {duration, nowUs, plural, utcClock, whenUs} from "./state/time.js";
 import * as api from "./ask/api.js";
 import {Outbox} from "./ask/outbox.js";
 import * as saved from "./ask/saved.js";
@@ -88,7 +88,7 @@ async function start() {
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
   every(LOOK_UP_MS, () => watch.lookUp());
-  every(SAVE_MS, save);
+  every(SAVE_MS, () => save());
   every(CHART_MS, paintCharts);
   every(ASK_MS, paint);
 }
@@ -183,7 +183,7 @@ function paintNow() {
     drawCluster(at("cluster"), cluster, (topic, partition) => inspector.records(topic, partition));
     drawnCluster = cluster;
   }
-  setText(at("cluster-note"), watch.problem ? `${watch.problem} ${cluster ? `What is below is from ${clockOf(cluster.time_us)}.` : ""}` : "");
+  setText(at("cluster-note"), watch.problem ? `${watch.problem} ${cluster ? `What is below is from ${utcClock(cluster.time_us)}.` : ""}` : "");
 }
 
 function paintHeader() {
@@ -191,7 +191,7 @@ function paintHeader() {
   at("age").hidden = !behind.length;
   at("clock").hidden = behind.length > 0; // both share one line, so that the layout does not move
   setText(at("age"), behind.map((worker) =>
-    `${worker.state === "offline" ? "no data from" : "reconnecting to"} ${nameOf(worker)} since ${clockOf(worker.behindSinceUs)}`).join("; "));
+    `${worker.state === "offline" ? "no data from" : "reconnecting to"} ${nameOf(worker)} since ${utcClock(worker.behindSinceUs)}`).join("; "));
   const {best, correctionUs} = clock;
   setText(at("clock"), !best ? "" : correctionUs
     ? `This browser’s clock is ${duration(Math.abs(correctionUs))} ${correctionUs > 0 ? "ahead of" : "behind"} the server’s: “clicked” is corrected by it.`
@@ -216,7 +216,7 @@ function paintEvents() {
 }
 
 function textOf(event) {
-  event.text ??= `${name(event)} ${event.key} ${JSON.stringify(event.value)}`.toLowerCase();
+  event.text ??= `${name(event)} ${event.key} ${event.valueText}`.toLowerCase();
   return `${event.text} ${store.state(event)}`;
 }
 
@@ -285,13 +285,13 @@ document.addEventListener("keydown", (press) => {
 // -- what a reload keeps
 
 let savedPage = null;
-function save() {
-  for (const [name, text] of store.sent.changes()) saved.write(name, text);
+function save(all = false) {
+  for (const [name, text] of store.sent.changes(all)) saved.write(name, text);
   const text = JSON.stringify({incidents: watch.incidents, steps: [...steps]});
   if (text !== savedPage) saved.write("page", text);
   savedPage = text;
 }
 
-addEventListener("pagehide", () => { if (watch) save(); });
+addEventListener("pagehide", () => { if (watch) save(true); });
 
 start();

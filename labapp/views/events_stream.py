@@ -77,7 +77,7 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
         if restored():
             await position.add_new(event_table.owned)
             async with own_turn():
-                messages = position.take(event_table.owned)
+                messages = position.take(event_table.owned) + position.take_again(event_table.owned)
             if not told:
                 told = True
                 messages = b"id: %s\n\n" % str(position).encode() + messages
@@ -104,6 +104,7 @@ class Position:
         self.since_us = since_us
         self._new = following is None
         self._served_last = -1
+        self._again = FEED.again_count
         self.following = following or {}
 
     @classmethod
@@ -154,9 +155,30 @@ class Position:
                     return b"".join(messages)
                 self.following[partition] = offset_of(row) + 1
                 self._served_last = partition
-                # JSON that was posted has line breaks between its tokens only.
-                line = row.replace(b"\n", b" ").replace(b"\r", b" ")
-                messages.append(b"id: %s\ndata: %s\n\n" % (str(self).encode(), line))
+                messages.append(b"id: %s\ndata: %s\n\n" % (str(self).encode(), _line(row)))
             if len(messages) == ROWS_A_WRITE:
                 break
         return b"".join(messages)
+
+    def take_again(self, partitions: dict[int, Rows]) -> bytes:
+        """The rows that were delivered again since the last call, as messages of the type `again`. Their id is the position as it is.
+
+        What the client has not got yet is left out, because it comes as it is now. Of very many, the oldest are left out.
+        """
+        messages, size = list[bytes](), 0
+        new = FEED.again_since(self._again)
+        self._again = FEED.again_count - len(new)
+        for partition, key in new:
+            row = partitions[partition].get(key) if partition in partitions else None
+            if row is not None and offset_of(row) < self.following.get(partition, 0):
+                size += len(row)
+                if messages and size > BYTES_A_WRITE:
+                    break
+                messages.append(b"id: %s\nevent: again\ndata: %s\n\n" % (str(self).encode(), _line(row)))
+            self._again += 1
+        return b"".join(messages)
+
+
+def _line(row: bytes) -> bytes:
+    """JSON that was posted has line breaks between its tokens only."""
+    return row.replace(b"\n", b" ").replace(b"\r", b" ")

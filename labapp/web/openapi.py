@@ -16,7 +16,10 @@ VERSION = "1.0"
 _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
-_STREAM_TEXT = "A row a message. The id is a position to resume from. An event `gap` names offsets whose rows may have expired unsent."
+_STREAM_TEXT = (
+    "A row a message. The id is a position to resume from. An event `gap` names offsets whose rows may have expired unsent. "
+    "An event `again` has a row whose record was delivered again. Those that come while the client is away are not sent."
+)
 _STREAM = {"text/event-stream": {"schema": {"type": "string", "description": _STREAM_TEXT}}}
 # Whatever API_TOKEN_FOR says.
 _WITHOUT_TOKEN = ("/ping", "/health/live", "/health/ready")
@@ -128,6 +131,14 @@ OPERATIONS = [
         answers={200: shapes.Recorded},
         errors=(400, 404, 503),
         parameters=(_query("partition", shapes.Number, required=True), _query("first", shapes.Number, required=True)),
+    ),
+    Operation(
+        method="get",
+        path="/keys",
+        summary=f"Which of these keys, {shapes.KEYS_MAX} at most, have a row at this worker",
+        answers={200: shapes.Found},
+        errors=(400, 404, 503),
+        parameters=(_query("key", shapes.Keys, required=True),),
     ),
     Operation(
         method="get",

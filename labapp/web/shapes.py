@@ -13,13 +13,14 @@ from labapp.event import offsets
 ROWS_DEFAULT, ROWS_MAX = 100, 1000
 WINDOW_DEFAULT = 500
 RECORDS_DEFAULT, RECORDS_MAX = 20, 100
-# How many offsets one request looks up.
-OFFSETS_MAX = 1000
+# How many offsets, and how many keys, one request looks up.
+OFFSETS_MAX, KEYS_MAX = 1000, 100
 
 Microseconds = Annotated[int, Meta(description="Microseconds since the epoch.", examples=[1764000000874012])]
 Number = Annotated[int, Meta(ge=0)]
 Key = Annotated[str, Meta(description="The event's key: its Idempotency-Key, else a UUIDv7.")]
 IdempotencyKey = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,128}$", description="The event's key: sent again, it shows once.")]
+Keys = Annotated[list[str], Meta(min_length=1, max_length=KEYS_MAX)]
 Traceparent = Annotated[
     str,
     Meta(description="W3C Trace Context: kept with the event where it is valid, else ignored.", examples=[f"00-{'1' * 32}-{'2' * 16}-01"]),
@@ -148,6 +149,17 @@ class Recorded(Offsets):
     """Which offsets of a range have a row, and how far the worker was at the same moment."""
 
     rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key, if that has 128 characters or fewer.")]
+
+
+class Position(TypedDict):
+    partition: Number
+    offset: Number
+
+
+class Found(TypedDict):
+    """Which of the keys have a row at this worker, and where the record of each row is."""
+
+    rows: dict[str, Position]
 
 
 class Status(TypedDict):

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 
 from labapp.lab import APP, PORTS, Lab, processes
 from tests import needs
+from tests.browser.person import state
 from tests.conftest import Kafka
-from tests.worker import PATIENCE, free_port
+from tests.worker import PATIENCE, Worker, free_port
 
 expect.set_options(timeout=15_000 * PATIENCE)
 
@@ -102,3 +104,28 @@ def open_page(context: BrowserContext, lab: Lab) -> Iterator[Callable[[], Page]]
 @pytest.fixture
 def page(open_page: Callable[[], Page]) -> Page:
     return open_page()
+
+
+@dataclass
+class Pair:
+    """A page with its producer, and a consumer that starts when it is told, with these settings."""
+
+    page: Page
+    start_consumer: Callable[..., Worker]
+
+
+@pytest.fixture
+def pair(start_worker: Callable[..., Worker], context: BrowserContext) -> Pair:
+    """Nothing consumes yet."""
+    ports = {"producer": free_port(), "consumer": free_port()}
+    origins = f"http://localhost:{ports['producer']}"
+    producer = start_worker(ROLE="producer", PORT=ports["producer"], CONSUMERS=f"http://localhost:{ports['consumer']}")
+    producer.ready()
+    page = context.new_page()
+    page.goto(origins)
+    state(page, "producer", "online")
+
+    def start_consumer(**settings: object) -> Worker:
+        return start_worker(ROLE="consumer", PORT=ports["consumer"], CORS_ORIGINS=origins, **settings).ready()
+
+    return Pair(page, start_consumer)

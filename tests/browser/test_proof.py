@@ -1,45 +1,33 @@
 """The proof on the page: at any moment each event that was sent is in exactly one state, and only what is lost is called missing."""
 
 import re
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests import topics
-from tests.browser.person import SLOW, proof, send, state
+from tests.browser.conftest import Pair
+from tests.browser.person import proof, send, state
 from tests.conftest import Kafka
-from tests.worker import PATIENCE, Worker, free_port
+from tests.worker import PATIENCE
 
-STATES = ("unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead")
+STATES = ("unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead", "forgotten")
+MANY = 50_000
 
-
-@dataclass
-class Pair:
-    """A page with its producer, and a consumer that starts when it is told."""
-
-    page: Page
-    start_consumer: Callable[[], Worker]
-
-
-@pytest.fixture
-def few_kept(start_worker: Callable[..., Worker], context: BrowserContext) -> Pair:
-    """Only 200 rows a partition are kept. Nothing consumes yet."""
-    ports = {"producer": free_port(), "consumer": free_port()}
-    origins = f"http://localhost:{ports['producer']}"
-    producer = start_worker(ROLE="producer", PORT=ports["producer"], CONSUMERS=f"http://localhost:{ports['consumer']}")
-    producer.ready()
-    page = context.new_page()
-    page.goto(origins)
-    state(page, "producer", "online")
-
-    def start_consumer() -> Worker:
-        return start_worker(ROLE="consumer", PORT=ports["consumer"], ROWS_KEPT=200, CORS_ORIGINS=origins).ready()
-
-    return Pair(page, start_consumer)
+# Notes events as sent and acknowledged, as the page does that sends them, and saves that for its next load.
+SENT = """async (count) => {
+    const {Sent} = await import("/static/state/sent.js");
+    const sent = new Sent();
+    for (let number = 0; number < count; number++) {
+        const key = `0199aaaa-bbbb-7ccc-8ddd-${String(number).padStart(12, "0")}`;
+        sent.posting(key);
+        sent.acknowledged(key, number % 2, number >> 1, 1);
+    }
+    for (const [name, text] of sent.changes(true)) sessionStorage.setItem(name, text);
+}"""
 
 
 def note_counts(page: Page) -> None:
@@ -62,14 +50,14 @@ def settled(page: Page, seconds: float) -> None:
         expect(page.locator(f"#proof [data-count={name}] dd")).to_have_text("0", timeout=seconds * 1000 * PATIENCE)
 
 
-def test_more_wait_than_are_kept(few_kept: Pair) -> None:
+def test_more_wait_than_are_kept(pair: Pair) -> None:
     """Of 1,000 that waited 600 expire as soon as they are recorded: none of them is called missing at any moment."""
-    page = few_kept.page
+    page = pair.page
     send(page, 1000)
     proof(page, acknowledged=1000, waiting=1000)
     note_counts(page)
 
-    few_kept.start_consumer()
+    pair.start_consumer(ROWS_KEPT=200)
     state(page, "consumer", "online")
     settled(page, 5)
     proof(page, recorded=400, expired=600, missing=0, twice=0)
@@ -82,36 +70,46 @@ def test_more_wait_than_are_kept(few_kept: Pair) -> None:
     proof(page, sent=1000, acknowledged=1000, recorded=400, expired=600, missing=0)
 
 
-def test_what_is_lost_is_called_missing(few_kept: Pair, kafka: Kafka, names: dict[str, str]) -> None:
+@pytest.mark.parametrize("kept", [10_000, MANY])
+def test_fifty_thousand_that_waited(pair: Pair, kafka: Kafka, names: dict[str, str], kept: int) -> None:
+    """They settle in 10 s after the consumer is back, and the page does not freeze meanwhile."""
+    page, each = pair.page, MANY // 2
+    with ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
+        for partition in (0, 1):
+            keys = (f"0199aaaa-bbbb-7ccc-8ddd-{2 * offset + partition:012}".encode() for offset in range(each))
+            records = [(key, b'{"id":"one of many"}') for key in keys]
+            aside.submit(topics.write, kafka.bootstrap, names["KAFKA_TOPIC"], records, partition, [("received_us", b"1")]).result()
+    page.evaluate(SENT, MANY)
+    page.reload()
+    proof(page, sent=MANY, acknowledged=MANY, waiting=MANY, missing=0)
+    note_counts(page)
+    page.evaluate("""() => {
+        window.frozen = 0; // ms
+        const note = (list) => { for (const each of list.getEntries()) window.frozen = Math.max(window.frozen, each.duration); };
+        new PerformanceObserver(note).observe({type: "longtask"});
+    }""")
+
+    pair.start_consumer(ROWS_KEPT=kept)
+    began = time.monotonic()
+    settled(page, 10)
+    took = time.monotonic() - began
+    proof(page, recorded=min(MANY, 2 * kept), expired=MANY - min(MANY, 2 * kept), missing=0, twice=0, sent=MANY)
+    print(f"{MANY} events settled in {took:.1f} s, longest task {page.evaluate('window.frozen')} ms")
+    assert {counts["missing"] for counts in painted(page)} == {0}
+    assert page.evaluate("window.frozen") < 500 * PATIENCE
+
+
+def test_what_is_lost_is_called_missing(pair: Pair, kafka: Kafka, names: dict[str, str]) -> None:
     """Records that are deleted from the topic before anyone consumed them are missing, and the page says which."""
-    page = few_kept.page
+    page = pair.page
     send(page, 100)
     proof(page, acknowledged=100, waiting=100)
     with ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
         for partition, before in enumerate((10, 5)):
             aside.submit(topics.delete_records, kafka.bootstrap, names["KAFKA_TOPIC"], partition, before).result()
 
-    few_kept.start_consumer()
+    pair.start_consumer(ROWS_KEPT=200)
     state(page, "consumer", "online")
     settled(page, 5)
     proof(page, recorded=85, missing=15, timeout=5000 * PATIENCE)
     expect(page.locator("#proof-line")).to_contain_text(re.compile("Missing: .*, and 10 more"))
-
-
-def test_a_crash_and_a_duplicated_tab(few_kept: Pair, context: BrowserContext) -> None:
-    """A tab that crashes has its counts again when it is reloaded; a duplicated tab has sent nothing."""
-    page = few_kept.page
-    send(page, 10, "full speed")
-    proof(page, acknowledged=10, waiting=10)
-    page.wait_for_function("JSON.stringify(sessionStorage).split('ackAtUs').length > 10")
-    stored = page.evaluate("Object.entries(sessionStorage)")
-    twin = context.new_page()  # what a browser does that duplicates a tab
-    twin.add_init_script(f"if (!sessionStorage.tab) for (const [name, text] of {stored!r}) sessionStorage.setItem(name, text)")
-    twin.goto(page.url)
-    state(twin, "producer", "online")
-    expect(twin.locator("#proof-line")).to_have_text("Nothing sent from here yet.", timeout=SLOW)
-
-    crashed = context.new_cdp_session(page)
-    page.evaluate("() => addEventListener('pagehide', (event) => event.stopImmediatePropagation(), true)")
-    crashed.send("Page.reload", {"ignoreCache": True})
-    proof(page, sent=10, acknowledged=10, waiting=10)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route
 
 from tests.browser.conftest import launching
+from tests.worker import PATIENCE
 
 PACKAGE = Path(__file__).parent.parent.parent / "labapp"
 ORDER = ["clicked", "received", "produced", "appended", "consumed"]
@@ -110,7 +111,7 @@ def test_each_sent_event_is_in_one_state(scripts: Page) -> None:
     """At each step the counts of the states add up to what was sent, and each step moves what its facts are about."""
     body = """
         const sent = new it.Sent();
-        const states = ["unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead"];
+        const states = ["unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead", "forgotten"];
         const found = [];
         const note = () => {
             const {counts} = sent.proof();
@@ -128,11 +129,14 @@ def test_each_sent_event_is_in_one_state(scripts: Page) -> None:
         progress(8, 4); note();
         sent.missing("key-4"); note();
         sent.missing("key-9"); note();
-        sent.dead(0, 6); sent.recorded("key-7"); note();
+        sent.dead(0, 6); sent.recorded("key-7", 0, 7); note();
         const again = new it.Sent();
         const saved = Object.fromEntries(sent.changes());
         again.restore(Object.keys(saved), (name) => saved[name] ?? null);
-        sent.changes().length === 0 && found.push(again.proof().counts.sent);
+        again.progress({partition: 0, next_to_record: 8, end: 10, oldest_kept: 4});
+        found.push(sent.changes().length === 0 && JSON.stringify(again.proof()) === JSON.stringify(sent.proof()));
+        sent.topicIs("one"); note();
+        sent.topicIs("another"); note();
         return found;"""
 
     assert run(scripts, "sent", body) == [
@@ -145,22 +149,108 @@ def test_each_sent_event_is_in_one_state(scripts: Page) -> None:
         [{"waiting": 2, "looking": 2, "recorded": 1, "expired": 4, "missing": 1}, True],
         [{"waiting": 2, "looking": 2, "recorded": 1, "expired": 4, "missing": 1}, True],  # it still waits
         [{"waiting": 2, "recorded": 2, "expired": 4, "missing": 1, "dead": 1}, True],
-        10,
+        True,  # a reload keeps all of it
+        [{"waiting": 2, "recorded": 2, "expired": 4, "missing": 1, "dead": 1}, True],
+        [{"expired": 6, "missing": 1, "dead": 1, "forgotten": 2}, True],
     ]
 
 
 def test_fifty_thousand_events_are_counted_quickly(scripts: Page) -> None:
-    """Counting and expiring them takes a moment of each painting, not more."""
+    """Counting and expiring them takes a moment of each painting, not more, and all of them fit into what a browser keeps for a tab."""
     body = """
         const sent = new it.Sent();
         for (let offset = 0; offset < 50000; offset++) { sent.posting(`key-${offset}`); sent.acknowledged(`key-${offset}`, 0, offset, 1); }
-        sent.changes();
+        const characters = sent.changes(true).reduce((sum, [name, text]) => sum + name.length + text.length, 0);
         const began = performance.now();
         sent.progress({partition: 0, next_to_record: 50000, end: 50000, oldest_kept: 40000});
         const {counts} = sent.proof();
         sent.changes();
-        return [counts.expired, counts.looking, performance.now() - began];"""
-    expired, looking, took_ms = run(scripts, "sent", body)
+        return [counts.expired, counts.looking, performance.now() - began, characters];"""
+    body = body.replace("`key-${offset}`", "`0199aaaa-bbbb-7ccc-8ddd-${String(offset).padStart(12, '0')}`")
+    expired, looking, took_ms, characters = run(scripts, "sent", body)
 
     assert (expired, looking) == (40_000, 10_000)
     assert took_ms < 500
+    assert characters < 5_000_000
+
+
+def test_what_is_looked_up_by_its_key(scripts: Page) -> None:
+    """An event whose POST was under way when the page was reloaded, or failed: not one whose POST is under way, or was answered."""
+    body = """
+        const before = new it.Sent();
+        for (const key of ["cut off", "answered"]) before.posting(key);
+        before.acknowledged("answered", 0, 1, 1);
+        const saved = Object.fromEntries(before.changes());
+        const sent = new it.Sent();
+        sent.restore(Object.keys(saved), (name) => saved[name] ?? null);
+        for (const key of ["under way", "failed"]) sent.posting(key);
+        sent.failed("failed");
+        const found = [sent.unanswered()];
+        sent.recorded("cut off", 0, 2);
+        sent.acknowledged("failed", 0, 3, 1);
+        return [...found, sent.unanswered(), sent.proof().counts.recorded];"""
+
+    assert run(scripts, "sent", body) == [["cut off", "failed"], [], 1]
+
+
+EXACT = '{ "big": 9007199254740993, "bigger":123456789012345678901234567890,\t"b":1.0, "b": 1e2, "text": "}],\\"stages\\":{" }'
+
+
+def test_values_are_kept_as_they_were_posted(scripts: Page) -> None:
+    """Reading them as JSON would round numbers beyond 2^53, and lose how they were written."""
+    start = '{"key":"k\\",\\"deliveries\\":7,\\"value\\":","topic":"t","partition":0,"offset":1,"deliveries":1,"value":'
+    row = start + EXACT + ',"stages":{"clicked_us":null}}'
+    body = """
+        const one = it.rowOf(given);
+        const many = it.rowsOf(`{"events":[${given},${given}],"next":"0:1"}`);
+        return [one.valueText, one.deliveries, one.value.b, many.map((row) => row.valueText), it.rowsOf('{"events":[],"next":null}')];"""
+
+    assert run(scripts, "row", body, row) == [EXACT, 1, 100, [EXACT, EXACT], []]
+
+
+ROW = """
+    const row = (offset, key, text) => ({key, topic: "t", partition: 0, offset, deliveries: 1, value: {}, valueText: text,
+        stages: {appended_us: 1e15 + offset * 1000, consumed_us: 1e15 + offset * 1000}});
+    const store = new it.Store("group");"""
+
+
+@pytest.mark.parametrize("key", ["", r"\xff", None, "in use"])
+def test_a_record_that_waited_has_one_line(scripts: Page, key: str | None) -> None:
+    """Also if its row has another key than the record, because that is empty, binary or in use."""
+    body = """
+        const record = {topic: "t", partition: 0, offset: 5, timestamp_us: 1e15, timestamp_by: "client", key: given,
+            headers: {}, value: "{}"};
+        store.waiting(record);
+        store.waiting(record);
+        const before = store.order.map((event) => store.state(event));
+        store.row(row(5, "t-0-5", "{}"), "group");
+        store.waiting(record);
+        return [before, store.order.map((event) => [event.key, store.state(event)])];"""
+
+    assert run(scripts, "store", ROW + body, key) == [["waiting"], [["t-0-5", "recorded"]]]
+
+
+def test_memory_is_bounded_by_bytes_too(scripts: Page) -> None:
+    """Large events make room for others before there are many of them."""
+    body = """
+        for (let offset = 0; offset < 600; offset++) store.row(row(offset, String(offset), "x".repeat(60_000)), "group");
+        const characters = store.order.reduce((sum, event) => sum + event.valueText.length, 0);
+        return [characters, store.byKey.size === store.order.length, store.order.at(-1).key];"""
+    characters, same, newest = run(scripts, "store", ROW + body)
+
+    assert 15_000_000 < characters <= 16_000_000
+    assert (same, newest) == (True, "599")
+
+
+def test_fifty_thousand_rows_are_taken_quickly(scripts: Page) -> None:
+    """Also those that are older than all that is kept, and those of two partitions that come one after the other."""
+    body = """
+        const began = performance.now();
+        for (let offset = 0; offset < 50_000; offset += 2) store.row(row(offset, String(offset), "{}"), "group");
+        for (let offset = 1; offset < 50_000; offset += 2) store.row(row(offset, String(offset), "{}"), "group");
+        const inOrder = store.order.every((event, index) => !index || store.order[index - 1].at <= event.at);
+        return [performance.now() - began, inOrder, store.order.length >= 10_000 && store.order.length <= 10_500];"""
+    took_ms, in_order, kept = run(scripts, "store", ROW + body)
+
+    assert (in_order, kept) == (True, True)
+    assert took_ms < 1000 * PATIENCE

@@ -100,6 +100,8 @@ def answers(worker: Worker, token: dict[str, str], key: str) -> Iterator[tuple[s
     for partition in (0, 1, 7, "x"):
         yield "/records", "GET", (f"/records?partition={partition}",)
         yield "/offsets", "GET", (f"/offsets?partition={partition}&first=0",)
+    for query in (f"?key={key}&key=nothing", ""):
+        yield "/keys", "GET", (f"/keys{query}",)
     yield "/lab/{action}/{name}", "POST", ("/lab/stop/consumer", b"", token)
 
 

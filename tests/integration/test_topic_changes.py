@@ -123,3 +123,23 @@ def test_a_topic_made_anew_while_the_worker_runs(kafka: Kafka, names: dict[str, 
 
     if not shown_or_ended(worker, set(range(1000, 1020)), topic):
         shown_or_ended(start_worker(ROWS_KEPT=20), set(range(1000, 1020)), topic)
+
+
+def test_a_topic_made_anew_has_another_identity(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """`/cluster` tells it, so that a client knows that what it sent is gone with the old topic."""
+    topic = names["KAFKA_TOPIC"]
+    topics.make(kafka.bootstrap, topic, 1)
+    worker = start_worker(ROLE="producer").ready()
+
+    def identity() -> str | None:
+        answer = worker.get("/cluster")
+        found = answer.json["topics"] if answer.status == 200 else []
+        return found[0]["id"] if found and found[0]["name"] == topic else None
+
+    before = wait_for(identity, "the topic's identity")
+    topics.write(kafka.bootstrap, topic, numbered(0, 1))
+    assert wait_for(identity, "the topic's identity") == before
+    topics.remove(kafka.bootstrap, topic)
+    topics.make(kafka.bootstrap, topic, 1)
+
+    wait_for(lambda: identity() not in (None, before), "another identity")

@@ -1,6 +1,7 @@
 // Every request that the page sends. The only script that knows addresses.
 
 import * as token from "./token.js";
+import {rowsOf} from "../state/row.js";
 
 class Failed extends Error {
   // `status`: HTTP's, or 0 without an answer
@@ -10,7 +11,7 @@ class Failed extends Error {
   }
 }
 
-async function sendOnce(url, options, seconds) {
+async function sendOnce(url, options, seconds, parse) {
   let response;
   try {
     response = await fetch(url, {cache: "no-store", signal: AbortSignal.timeout(seconds * 1000), ...options});
@@ -20,7 +21,8 @@ async function sendOnce(url, options, seconds) {
   }
   let body = null;
   try {
-    body = await response.json();
+    const text = await response.text();
+    body = response.ok ? parse(text) : JSON.parse(text);
   } catch { /* not JSON, so another program answers at this address */ }
   if (!response.ok || body === null) throw new Failed(response.status, body?.error ?? `An answer that is not ours, with status ${response.status}.`);
   return body;
@@ -30,12 +32,12 @@ async function sendOnce(url, options, seconds) {
 // 401 the person is asked for it and the request repeated. Reads are sent again and again, so they don't insist.
 let readingNeedsToken = false;
 
-async function ask(url, options = {}, seconds = 4) {
+async function ask(url, options = {}, seconds = 4, parse = JSON.parse) {
   const reads = !options.method;
   for (;;) {
     const brought = reads && !readingNeedsToken ? null : token.known();
     try {
-      return await sendOnce(url, {...options, headers: {...options.headers, ...bearer(brought)}}, seconds);
+      return await sendOnce(url, {...options, headers: {...options.headers, ...bearer(brought)}}, seconds, parse);
     } catch (error) {
       if (error.status !== 401) throw error;
       readingNeedsToken ||= reads;
@@ -66,10 +68,13 @@ export const curl = () => `curl ${location.origin}/ \\
 
 // -- any worker. `base`: its origin, or "" for the page's own.
 export const status = (base) => ask(`${base}/status`, {}, 1.5);
-export const events = (base, limit) => ask(`${base}/events?${query({limit})}`);
+// The newest rows, newest first
+export const events = (base, limit) => ask(`${base}/events?${query({limit})}`, {}, 4, rowsOf);
 // {partition, next_to_record, end, oldest_kept, rows: {key: offset}}, of OFFSETS offsets from `first` on
 export const OFFSETS = 1000;
 export const offsets = (base, partition, first) => ask(`${base}/offsets?${query({partition, first})}`);
-export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`);
+// {rows: {key: {partition, offset}}}, of KEYS keys at most
+export const KEYS = 100;
+export const keys = (base, wanted) => ask(`${base}/keys?${query(wanted.map((key) => ["key", key]))}`);
 // What the stream of rows has to bring, or null
 export const streamToken = () => (readingNeedsToken ? token.known() : null);

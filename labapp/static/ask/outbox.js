@@ -1,6 +1,7 @@
 // Sends events and tells the store what became of each.
 
 import * as api from "./api.js";
+import * as ids from "./ids.js";
 import {burst, Lanes, persistently, uuid7} from "./sender.js";
 import {nowUs} from "../state/time.js";
 
@@ -20,7 +21,7 @@ export class Outbox {
   // Sends one event, or `count` events, `rate` per second (0: without pauses). A second burst ends the first instead.
   async send(count, rate, clickedUs) {
     if (count === 1) {
-      await this.#post(clickedUs);
+      await this.#post(clickedUs, await ids.take(1));
       return;
     }
     if (this.#running) {
@@ -29,16 +30,17 @@ export class Outbox {
     }
     this.#running = new AbortController();
     this.#told.changed();
-    await burst(count, rate, (us) => this.#post(us), this.#running.signal, nowUs);
+    let id = await ids.take(count);
+    await burst(count, rate, (us) => this.#post(us, id++), this.#running.signal, nowUs);
     this.#running = null;
     this.#told.changed();
   }
 
-  async #post(clickedUs) {
+  async #post(clickedUs, id) {
     if (!this.#clock.best) await this.#told.measure();
     const aheadUs = this.#clock.correctionUs;
     const key = uuid7((clickedUs - aheadUs) / 1000);
-    const value = {id: nextId()};
+    const value = {id};
     const compared = this.#clock.best !== null;
     if (compared) value.clicked = clickedUs / 1000; // else nobody could tell what the time means
     if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can correct its *clicked*
@@ -59,16 +61,5 @@ export class Outbox {
       this.#told.problem(error.message);
     }
     this.#told.changed();
-  }
-}
-
-// In localStorage, so that ids continue after a reload and in a second tab
-function nextId() {
-  try {
-    const id = Number(localStorage.getItem("id") ?? 0) + 1;
-    localStorage.setItem("id", String(id));
-    return id;
-  } catch {
-    return Date.now();
   }
 }

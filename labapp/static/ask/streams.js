@@ -20,17 +20,22 @@ async function read(base, token) {
       for (let rest = "", part = await reader.read(); !part.done; part = await reader.read()) {
         const messages = (rest + part.value).split("\n\n");
         rest = messages.pop();
+        const rows = [];
         for (const message of messages) {
-          const [, id, data] = /^id: (.*)(?:\ndata: (.*))?$/.exec(message) ?? [];
+          const {id, event, data} = fields(message);
           if (id) stream.lastId = id;
-          if (data) tell({kind: "row", data});
+          if (data && event !== "gap") rows.push(data); // a row, or, as the event `again`, one that was delivered again
         }
+        if (rows.length) tell({kind: "rows", rows});
       }
     }
   } catch { /* the worker is gone */ }
   Object.assign(stream, {reading: false, connected: null});
   tell({kind: "lost"}); // a tab's next status of the worker reopens it
 }
+
+// A message of server-sent events. The worker's have one line a field.
+const fields = (message) => Object.fromEntries(message.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
 
 // A tab at `port` says which origin's stream it wants, and again after each loss.
 function serve(port) {
@@ -47,12 +52,12 @@ function serve(port) {
 if ("onconnect" in globalThis) globalThis.onconnect = ({ports: [port]}) => serve(port);
 
 // Subscribes to a worker's rows. `token()` is what reading has to bring, or null. `told`: opened(whether it goes on where it stopped),
-// row(row), lost(). Returns a function that asks for the stream again after it was lost.
+// row(row as text), lost(). Returns a function that asks for the stream again after it was lost.
 export function subscribe(base, token, {opened, row, lost}) {
   let port;
   const heard = ({data: message}) => {
     if (message.kind === "opened") opened(message.resumed);
-    else if (message.kind === "row") row(JSON.parse(message.data));
+    else if (message.kind === "rows") message.rows.forEach(row);
     else lost();
   };
   const again = () => port.postMessage({base: base || location.origin, token: token()});

@@ -5,8 +5,7 @@ import {incidents as between} from "../state/incidents.js";
 import {nowUs} from "../state/time.js";
 
 const INCIDENTS_KEPT = 100;
-const LANES = 3; // concurrent requests
-const KEYS_A_ROUND = 500;
+const REQUESTS_A_ROUND = 10; // for keys, of one partition
 const WAITING_MAX = 100;
 
 export class Watch {
@@ -69,11 +68,12 @@ export class Watch {
       return;
     }
     const ours = this.group(this.#page.group);
+    if (this.#store.topicIs(this.cluster.topics[0]?.id)) this.incident(`${this.#page.topic} made anew`);
     for (const {partition, first_offset: first, next_offset: end} of this.cluster.topics[0]?.partitions ?? []) {
       const committed = ours?.partitions.find((each) => each.partition === partition)?.committed ?? null;
       this.#store.sent.topic(partition, {first, end, committed, askedUs});
     }
-    await Promise.all(this.#findWaiting(ours));
+    await Promise.all([...this.#findWaiting(ours), this.#lookUpUnanswered()]);
     this.#changed();
   }
 
@@ -89,12 +89,23 @@ export class Watch {
     });
   }
 
+  // The workers of the page's group that have partitions
+  #owners() {
+    return this.#consumers.filter((worker) => worker.group === this.#page.group && worker.state === "online");
+  }
+
+  // Asks each owner for the rows of events that the producer has not acknowledged: the answer may have been lost. Never throws.
+  async #lookUpUnanswered() {
+    try {
+      for (const worker of this.#owners()) await this.#lookUpKeys(worker, this.#store.sent.unanswered());
+    } catch { /* the next round asks again */ }
+  }
+
   // Asks the owner of each partition for the rows of events that the group is past. Never throws.
   async lookUp() {
     if (this.#lookingUp) return;
     this.#lookingUp = true;
-    const owners = this.#consumers.filter((worker) => worker.group === this.#page.group && worker.state === "online");
-    for (const worker of owners) {
+    for (const worker of this.#owners()) {
       for (const partition of worker.partitions) {
         try {
           await this.#lookUpIn(worker, partition);
@@ -113,31 +124,39 @@ export class Watch {
       const first = wanted[index][1];
       const found = await api.offsets(worker.base, partition, first);
       for (; index < wanted.length && wanted[index][1] < first + api.OFFSETS; index++) {
-        if (Object.hasOwn(found.rows, wanted[index][0])) sent.recorded(wanted[index][0]);
+        const [key] = wanted[index];
+        if (Object.hasOwn(found.rows, key)) sent.recorded(key, partition, found.rows[key]);
       }
       sent.progress(found);
       this.#changed();
     }
     // A row stands at another offset if the record was written twice. So what was not found is asked for by its key.
-    const left = sent.lookedFor(partition).filter(([key]) => asked.has(key)).slice(0, KEYS_A_ROUND);
+    const left = sent.lookedFor(partition).filter(([key]) => asked.has(key)).slice(0, REQUESTS_A_ROUND * api.KEYS);
     if (!left.length) return;
-    const nowhere = [];
-    const keys = left.map(([key]) => key).values();
-    const lane = async () => {
-      for (const key of keys) {
-        try {
-          this.#store.row(await api.event(worker.base, key), this.#page.group);
-        } catch (error) {
-          if (error.status === 404) nowhere.push(key);
-        }
-      }
-    };
-    await Promise.all(Array.from({length: LANES}, lane));
-    if (nowhere.length) await this.#findDeadLetters();
-    // It may have expired since the first question, so only what is not older than the oldest row now is missing.
-    if (nowhere.length) sent.progress(await api.offsets(worker.base, partition, left[0][1]));
+    const nowhere = await this.#lookUpKeys(worker, left.map(([key]) => key));
+    if (nowhere.length) {
+      await this.#findDeadLetters();
+      // It may have expired since the first question, so only what is not older than the oldest row now is missing.
+      sent.progress(await api.offsets(worker.base, partition, left[0][1]));
+      await this.ask(); // whether the topic is still the one that it was sent to
+      if (this.problem) return;
+    }
     for (const key of nowhere) sent.missing(key);
     this.#changed();
+  }
+
+  // Notes the rows that the worker has of these keys, and returns the keys of which it has none.
+  async #lookUpKeys(worker, keys) {
+    const nowhere = [];
+    for (let index = 0; index < keys.length; index += api.KEYS) {
+      const some = keys.slice(index, index + api.KEYS);
+      const {rows} = await api.keys(worker.base, some);
+      for (const key of some) {
+        if (Object.hasOwn(rows, key)) this.#store.sent.recorded(key, rows[key].partition, rows[key].offset);
+        else nowhere.push(key);
+      }
+    }
+    return nowhere;
   }
 
   async #findDeadLetters() {

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import {subscribe} from "./streams.js";
+import {rowOf} from "../state/row.js";
 import {nowUs} from "../state/time.js";
 
 const HISTORY = 1000;
@@ -75,7 +76,7 @@ export class Worker {
         if (!resumed) this.#history();
         this.told.changed(this);
       },
-      row: (row) => this.told.row(row, this),
+      row: (text) => this.told.row(rowOf(text), this),
       lost: () => {
         this.connected = false;
         this.behindSinceUs ??= this.told.serverUs();
@@ -88,8 +89,8 @@ export class Worker {
   async #history() {
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
-        const {events} = await api.events(this.base, HISTORY);
-        for (const row of events.toReversed()) this.told.row(row, this);
+        const rows = await api.events(this.base, HISTORY);
+        for (const row of rows.toReversed()) this.told.row(row, this);
         return;
       } catch {
         await new Promise((resolve) => { setTimeout(resolve, 500); }); // the worker is starting

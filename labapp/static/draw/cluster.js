@@ -2,7 +2,7 @@
 
 import {element, isNew} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
-import {clock, local, utc} from "../state/time.js";
+import {local, utc, utcClock} from "../state/time.js";
 
 // The buttons call show(topic, partition).
 export function drawCluster(target, {topics, groups}, show) {
@@ -72,7 +72,7 @@ function deadCells(record) {
   const {topic, partition, offset, time, reason} = record.headers;
   return [
     element("td", {}, reason ?? "not said"),
-    element("td", {class: "mono"}, `${topic} ${partition} : ${offset}`, element("br"), element("span", {class: "soft"}, time ? clock(Date.parse(time) * 1000) : "")),
+    element("td", {class: "mono"}, `${topic} ${partition} : ${offset}`, element("br"), element("span", {class: "soft"}, time ? utcClock(Date.parse(time) * 1000) : "")),
     element("td", {class: "mono"}, record.key ?? element("span", {class: "soft"}, "none"), element("br"), headers(record, (name) => !REASON.includes(name))),
     element("td", {class: "mono wrap"}, value(record)),
   ];

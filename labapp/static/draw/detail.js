@@ -11,7 +11,7 @@ export function drawDetail(target, event, order, state, group) {
   const total = Math.max(1, ...found.map((gap) => gap.fromUs + gap.us));
   const open = state === "waiting" || state === "posting";
   const bar = element("div", {class: "bar big"});
-  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true});
   target.replaceChildren(
     bar,
     element("p", {class: "say"}, ...inWords(event, order, state)),
@@ -29,26 +29,39 @@ function stageTable(event, order, found, most) {
       element("th", {scope: "row"}, stage),
       element("td", {class: "mono", title: us === null ? null : local(us)}, us === null ? "not known" : utc(us),
         corrected ? element("small", {class: "soft"}, ` corrected by ${duration(-event.aheadUs)}, the browser’s clock differs`) : null),
-      element("td", {class: `n${gap?.us < 0 ? " problem-text" : ""}`}, gap ? `${gap.letter} ${duration(gap.us)}${gap.us < 0 ? " (below 0)" : ""}` : ""));
+      element("td", {class: `n${gap?.us < 0 ? " problem-text" : ""}`}, gap ? figure(gap) : ""));
   });
   return element("table", {}, element("caption", {class: "hidden"}, "Stages"),
     element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "stage"), element("th", {scope: "col"}, "time, UTC"), element("th", {scope: "col", class: "n"}, "since the one before"))),
     element("tbody", {}, ...rows));
 }
 
+// It breaks only between the figure and its remark.
+function figure({letter, us}) {
+  const unbroken = (text) => text.replaceAll(" ", "\u00a0");
+  return unbroken(`${letter} ${duration(us)}`) + (us < 0 ? ` ${unbroken("(below 0)")}` : "");
+}
+
 function facts(event, state, group) {
-  const {key, topic, partition, offset, deliveries, value, stages} = event;
-  const raw = JSON.stringify({key, topic, partition, offset, deliveries, value, stages}, null, 1);
+  const {key, topic, partition, offset, deliveries, value, valueText, stages} = event;
+  // The value as it was posted: written anew, its numbers beyond 2^53 would be rounded. If it is cut, or no JSON, it is shown as text.
+  const valueJson = value === null ? JSON.stringify(valueText) : valueText;
+  const raw = JSON.stringify({key, topic, partition, offset, deliveries, value: 0, stages}, null, 1).replace('"value": 0', () => `"value": ${valueJson}`);
   const position = partition === undefined ? "not in the topic yet" : `${partition} : ${offset}`;
   const fact = (name, ...what) => [element("dt", {}, name), element("dd", {}, ...what)];
   return element("div", {},
     element("dl", {class: "facts"},
       ...fact("key", element("span", {class: "mono"}, key)),
       ...fact("partition : offset", element("span", {class: "mono"}, position)),
-      ...fact("recorded", state === "recorded" ? `by ${group}, ${deliveries === 1 ? "delivered once" : `delivered ${deliveries} times, recorded once`}` : "not yet"),
-      ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)}`)),
-      ...fact("value", element("code", {class: "wrap"}, shortened(JSON.stringify(value))))),
+      ...fact("recorded", state === "recorded" ? `by ${group}${delivered(deliveries)}` : state === "forgotten" ? "not known" : "not yet"),
+      ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)} UTC`)),
+      ...fact("value", element("code", {class: "wrap"}, shortened(valueText)))),
     element("details", {}, element("summary", {}, "Raw JSON"), element("div", {class: "code"}, element("pre", {tabindex: "0"}, shortened(raw, 20_000)), copyButton(raw))));
+}
+
+function delivered(deliveries) {
+  if (deliveries === undefined) return ""; // this page has not got the row
+  return deliveries === 1 ? ", delivered once" : `, delivered ${deliveries.toLocaleString("en")} times, recorded once`;
 }
 
 function shortened(text, most = 600) {

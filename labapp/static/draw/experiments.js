@@ -1,7 +1,7 @@
 // Draws a line for each experiment: what was done, how long it took, and what it proved. Only the local lab has experiments.
 
 import {element, setText} from "./dom.js";
-import {clock, duration, nowUs} from "../state/time.js";
+import {utcClock, duration, nowUs} from "../state/time.js";
 
 const LINES = 5;
 
@@ -20,7 +20,7 @@ export class Experiments {
     this.busy = true;
     const outcome = element("span", {}, " …");
     this.#proof = element("span", {class: "proof-of"});
-    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, clock(nowUs())), ` ${action} ${name}`, outcome, " ", this.#proof));
+    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, utcClock(nowUs())), ` ${action} ${name}`, outcome, " ", this.#proof));
     while (this.#log.children.length > LINES) this.#log.lastChild.remove();
     const began = performance.now();
     try {

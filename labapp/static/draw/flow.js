@@ -2,7 +2,7 @@
 
 import {element, setText} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
-import {clock, plural} from "../state/time.js";
+import {utcClock, plural} from "../state/time.js";
 
 const EXPLAINED = {starting: "waits for its partitions, or reads its table", stalled: "events wait and it does not move", offline: "does not answer"};
 
@@ -69,7 +69,7 @@ export class Flow {
     box.root.dataset.name = title;
     setText(box.title, title);
     setText(box.word, word ?? (state === "unknown" ? "asking" : state));
-    setText(box.notes, [port && `:${port}`, ...notes, since && `since ${clock(since)}`].filter(Boolean).join(" · "));
+    setText(box.notes, [port && `:${port}`, ...notes, since && `since ${utcClock(since)}`].filter(Boolean).join(" · "));
     const actions = controlled ? (state === "offline" ? ["start"] : ["stop", "kill"]) : [];
     if (box.actions.dataset.actions !== actions.join()) {
       box.actions.dataset.actions = actions.join();

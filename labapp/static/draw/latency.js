@@ -3,7 +3,7 @@
 import {element, isNew} from "./dom.js";
 import {P99_COUNT_MIN} from "../state/figures.js";
 import {gapNames, meaning} from "../state/stages.js";
-import {clock, duration, plural} from "../state/time.js";
+import {clock, duration, plural, utcClock} from "../state/time.js";
 
 const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
 
@@ -18,7 +18,7 @@ export function drawWords(target, {count, gaps: found, whole}) {
   const why = meaning(most.start, most.end, most.p50);
   const share = whole.p50 > 0 ? Math.round((most.p50 / whole.p50) * 100) : null;
   target.replaceChildren(element("b", {}, `${most.letter}, ${most.start} to ${most.end}: ${duration(most.p50)}`),
-    ` for half of the last ${plural(count, "event")}${share && share <= 100 ? `, about ${share} % of the whole` : ""}${why ? `: ${why}` : ""}.`);
+    ` for ${count === 1 ? "the last event" : `half of the last ${count.toLocaleString("en")} events`}${share && share <= 100 ? `, about ${share} % of the whole` : ""}${why ? `: ${why}` : ""}.`);
 }
 
 export function drawTable(target, {count, gaps: found, whole}) {
@@ -27,7 +27,8 @@ export function drawTable(target, {count, gaps: found, whole}) {
   const row = (gap, title) => element("tr", {}, element("th", {scope: "row"}, gap.letter ? element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter) : null, title),
     time(gap.p50), time(gap.p95), time(gap.p99), time(gap.max), element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
   target.replaceChildren(element("table", {},
-    element("caption", {}, `The last ${plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`),
+    element("caption", {}, count ? `The last ${count === 1 ? "event" : plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`
+      : "No event is recorded yet"),
     element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
     element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)), row(whole, "the whole"))));
 }
@@ -99,5 +100,5 @@ export class Chart {
 export function drawIncidentList(target, incidents) {
   if (!isNew(target, incidents)) return;
   target.replaceChildren(...(incidents.length ? incidents.toReversed() : [null]).map((incident) =>
-    (incident ? element("li", {}, element("span", {class: "mono soft"}, clock(incident.atUs)), ` ${incident.text}`) : element("li", {class: "soft"}, "None seen."))));
+    (incident ? element("li", {}, element("span", {class: "mono soft"}, utcClock(incident.atUs)), ` ${incident.text}`) : element("li", {class: "soft"}, "None seen."))));
 }

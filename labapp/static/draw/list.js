@@ -6,7 +6,7 @@ import {duration, local, utc} from "../state/time.js";
 import {drawBar, linear, logarithmic, niceMaxUs} from "./waterfall.js";
 
 // What an event without a row shows in place of its time
-const WORDS = {posting: "sending", unanswered: "not answered", gone: "not kept", looking: "looking up", dead: "dead letter"};
+const WORDS = {posting: "sending", unanswered: "not answered", gone: "not kept", looking: "looking up", dead: "dead letter", forgotten: "forgotten"};
 const AROUND = 4; // rows drawn above and below the visible ones
 
 export class List {
@@ -24,7 +24,7 @@ export class List {
     this.#drawDetail = drawDetail;
     this.#scaleNote = element("span", {});
     this.#head = element("div", {role: "rowgroup", class: "head"}, element("div", {role: "row", class: "row"},
-      column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, "where the time went, ", this.#scaleNote),
+      column("c-id", "event"), column("c-time", "clicked, UTC"), element("span", {role: "columnheader", class: "c-bar"}, element("span", {class: "long"}, "where the time went, "), this.#scaleNote),
       column("c-total", "whole"), column("c-longest", "longest"), column("c-position", "part. : offset")));
     this.#body = element("div", {role: "rowgroup", class: "body"});
     const table = element("div", {role: "table", "aria-labelledby": "events-title", class: "table"}, this.#head, this.#body);
@@ -198,8 +198,8 @@ export class List {
     }
     const row = this.#rows.get(this.#open)?.element;
     if (row && row.nextSibling !== this.#detail) row.after(this.#detail);
-    const state = this.#look.stateOf(this.#open);
-    // Drawn again only if the state changed, so that a selection or an opened part inside it is kept.
+    const state = `${this.#look.stateOf(this.#open)} ${this.#open.deliveries ?? ""}`;
+    // Drawn again only if that changed, so that a selection or an opened part inside it is kept.
     if (made || (refresh && this.#detail.dataset.state !== state)) {
       this.#detail.dataset.state = state;
       this.#drawDetail(this.#detail.firstChild, this.#open);

@@ -5,7 +5,8 @@ import {plural} from "../state/time.js";
 
 // Those that are shown only if there are any have their own words.
 const ALWAYS = ["sent", "acknowledged", "recorded", "waiting", "missing", "twice"];
-const SOMETIMES = {unanswered: "not answered", looking: "being looked up", expired: "recorded, not kept", dead: "dead letters"};
+const SOMETIMES = {unanswered: "not answered", looking: "being looked up", expired: "recorded, not kept", dead: "dead letters",
+  forgotten: "topic deleted"};
 
 export function drawProof(target, {counts}) {
   if (!target.children.length) {
@@ -21,17 +22,18 @@ export function drawProof(target, {counts}) {
 }
 
 export function proofLine({counts, missingKeys, again}) {
-  const {sent, unanswered, recorded, expired, waiting, looking, missing, dead, twice} = counts;
+  const {sent, unanswered, recorded, expired, waiting, looking, missing, dead, forgotten, twice} = counts;
   if (!sent) return "Nothing sent from here yet.";
   const some = (count, words) => (count ? `${words} ${count}, ` : "");
   const figures = `sent ${sent}, recorded ${recorded}, ${some(expired, "recorded and no longer kept")}${some(waiting, "waiting")}`
-    + `${some(looking, "being looked up")}${some(dead, "in the dead-letter topic")}missing ${missing}, twice ${twice}`;
+    + `${some(looking, "being looked up")}${some(dead, "in the dead-letter topic")}${some(forgotten, "in a deleted topic")}missing ${missing}, twice ${twice}`;
   const notes = [];
   if (missing) notes.push(`Missing: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}.`);
   else if (waiting && !looking) notes.push(`Nothing is lost: ${plural(waiting, "event waits", "events wait")} in Kafka.`);
   else if (recorded + expired === sent && !twice) notes.push("Nothing lost.");
   if (looking) notes.push(`Of ${plural(looking, "event")} no worker has told yet whether it is recorded.`);
   if (unanswered) notes.push(`${plural(unanswered, "is", "are")} not acknowledged, so nothing is promised for ${unanswered === 1 ? "it" : "them"}.`);
+  if (forgotten) notes.push(`The topic was deleted and made anew: whether ${plural(forgotten, "event of the old one was", "events of the old one were")} recorded is not known.`);
   if (again) notes.push(`${plural(again, "was", "were")} delivered again, and recorded once.`);
   return `${figures}. ${notes.join(" ")}`.trim();
 }

@@ -17,7 +17,7 @@ export function niceMaxUs(us) {
   }
 }
 
-// `look`: {state, scale, labels: whether to write letters and times, waiting: the words for an open end}
+// `look`: {state, scale, labels: whether to write letters and times}
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
@@ -27,15 +27,13 @@ export function drawBar(target, event, order, look) {
     const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
     const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
     stretch(part, Math.min(from, to), Math.abs(to - from));
-    if (look.labels && gap.us >= 0) {
-      if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
-      else if (to - from > 0.025) part.textContent = gap.letter;
-    }
+    // The style sheet leaves out what does not fit.
+    if (look.labels && gap.us >= 0) part.append(element("span", {class: "label"}, gap.letter, element("span", {class: "time"}, ` ${duration(gap.us)}`)));
     parts.push(part);
     endAt = to;
   }
   if (look.state === "waiting" || look.state === "posting") {
-    const part = element("span", {class: "gap open"}, look.labels && endAt < 0.8 ? element("span", {class: "plate"}, look.waiting) : "");
+    const part = element("span", {class: "gap open"}, look.labels ? element("span", {class: "plate"}, "waiting", element("span", {class: "long"}, " for the consumer")) : "");
     stretch(part, endAt, 1 - endAt);
     parts.push(part);
   } else if (found.length && look.scale(totalUs(found)) > 1.001) {
@@ -62,6 +60,7 @@ export function inWords(event, order, state) {
   else if (state === "missing") parts.push(element("b", {}, "Missing: the consumer is past it and has no row of it. "));
   else if (state === "dead") parts.push("The consumer could not record it: it is in the dead-letter topic. ");
   else if (state === "recorded" && !event.recorded) parts.push("Recorded, but this page has not got the row. ");
+  else if (state === "forgotten") parts.push("Its topic was deleted and made anew, so nothing is known of it any more. ");
   else if (state === "gone") parts.push("Not among the consumer’s rows any more. ");
   else if (found.length) parts.push(`${duration(totalUs(found))} from ${found[0].start} to ${found.at(-1).end}. `);
   if (most && most.us > 0) {
@@ -101,6 +100,6 @@ export function drawNewest(target, event, order, state) {
   const total = Math.max(totalUs(gaps(event, order)) ?? 0, 1);
   const open = state === "waiting" || state === "posting";
   const bar = element("div", {class: "bar big"});
-  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, waiting: "waiting for the consumer"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true});
   target.replaceChildren(bar, element("p", {class: "say"}, ...inWords(event, order, state)));
 }

@@ -7,17 +7,21 @@
 //   expired     it was recorded, and newer rows have taken its place
 //   missing     the group is past its offset, nothing at its place has expired, and the owner of the partition has no row of it
 //   dead        it is in the dead-letter topic
+//   forgotten   its topic was deleted and made anew before it was known to be recorded
 
 const CHUNK = 500; // events that are saved together
-const STATES = ["unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead"];
+const CHUNKS_A_SAVE = 20; // what one save takes of a painting's time
+const STATES = ["unanswered", "waiting", "looking", "recorded", "expired", "missing", "dead", "forgotten"];
 
 export class Sent {
-  #byKey = new Map(); // key → {chunk, partition, offset, ackAtUs, end, twice, again, deleted}. `end`: a state that a fact has settled
+  // key → {chunk, posting, partition, offset, ackAtUs, end, twice, again, without, deleted}. `posting`: its POST is under way. `offset`: its
+  // row's, else that of the acknowledgement. `end`: a state that a fact has settled. `deleted`: its offset is not in the topic.
+  #byKey = new Map();
   #next = {}; // partition → the next offset that the group will record
   #oldestKept = {}; // partition → the offset of the oldest row, null if none has expired
-  #expired = {sent: 0, twice: 0, again: 0}; // events that have expired are only counted
+  #all = {topic: null, sent: 0, twice: 0, again: 0}; // the topic's identity; events that have expired are only counted
   #chunks = []; // index → the keys of its events
-  #dirty = new Set();
+  #dirty = new Set(); // indices of chunks that are to be saved
 
   get(key) { return this.#byKey.get(key); }
 
@@ -26,13 +30,21 @@ export class Sent {
   posting(key) {
     if (!this.#chunks.length || this.#chunks.at(-1).size >= CHUNK) this.#chunks.push(new Set());
     this.#chunks.at(-1).add(key);
-    this.#byKey.set(key, {chunk: this.#chunks.length - 1});
+    this.#byKey.set(key, {chunk: this.#chunks.length - 1, posting: true});
     this.#touch(key);
+  }
+
+  // Its POST has failed for good. Kafka may have the event nevertheless.
+  failed(key) {
+    const sent = this.#byKey.get(key);
+    if (sent) sent.posting = false;
   }
 
   acknowledged(key, partition, offset, nowUs) {
     const sent = this.#byKey.get(key);
     if (!sent) return;
+    sent.posting = false;
+    if (sent.end === "recorded") return; // the row came first, and may be of an earlier attempt
     Object.assign(sent, {partition, offset, ackAtUs: nowUs});
     this.#touch(key);
   }
@@ -41,15 +53,17 @@ export class Sent {
   row({key, partition, offset, deliveries}) {
     const sent = this.#byKey.get(key);
     if (!sent) return;
-    if (sent.end === "recorded" && sent.row && sent.row !== `${partition}:${offset}`) sent.twice = true;
-    Object.assign(sent, {end: "recorded", row: `${partition}:${offset}`, again: deliveries > 1});
-    sent.partition ??= partition;
-    sent.offset ??= offset;
-    this.#touch(key);
+    if (sent.end === "recorded" && (sent.partition !== partition || sent.offset !== offset)) sent.twice = true;
+    if (deliveries > 1) sent.again = true;
+    this.recorded(key, partition, offset);
   }
 
-  recorded(key) {
-    if (this.#byKey.has(key)) this.#settle(key, "recorded");
+  // A worker has its row, which stands at this offset.
+  recorded(key, partition, offset) {
+    const sent = this.#byKey.get(key);
+    if (!sent) return;
+    Object.assign(sent, {partition, offset});
+    this.#settle(key, "recorded");
   }
 
   // The partition's owner has no row of this event, though the group is past it.
@@ -91,6 +105,22 @@ export class Sent {
     }
   }
 
+  // The topic's identity, or null if the brokers do not tell it. Returns whether the topic is another one than before, of the same name.
+  topicIs(id) {
+    const before = this.#all.topic;
+    if (!id || id === before) return false;
+    this.#all.topic = id;
+    this.#dirty.add(-1);
+    if (!before) return false;
+    this.#next = {};
+    this.#oldestKept = {};
+    for (const [key, sent] of this.#byKey) {
+      if (sent.end === "recorded") this.#expire(key, sent);
+      else if (!sent.end && sent.offset !== undefined) this.#settle(key, "forgotten");
+    }
+    return true;
+  }
+
   // -- what is known
 
   stateOf(sent) {
@@ -109,12 +139,20 @@ export class Sent {
     return found.sort((a, b) => a[1] - b[1]);
   }
 
+  // Keys of events whose POST ended without an answer, or was under way when the page was reloaded. Kafka may have them.
+  unanswered() {
+    const found = [];
+    for (const [key, sent] of this.#byKey) if (!sent.posting && !sent.end && sent.offset === undefined) found.push(key);
+    return found;
+  }
+
   // {counts, missingKeys, again}. The states' counts add up to `sent`.
   proof() {
-    const counts = {sent: this.#byKey.size + this.#expired.sent, acknowledged: this.#expired.sent, twice: this.#expired.twice};
+    const expired = this.#all;
+    const counts = {sent: this.#byKey.size + expired.sent, acknowledged: expired.sent, twice: expired.twice};
     for (const state of STATES) counts[state] = 0;
-    counts.expired = this.#expired.sent;
-    let {again} = this.#expired;
+    counts.expired = expired.sent;
+    let {again} = expired;
     const missingKeys = [];
     for (const [key, sent] of this.#byKey) {
       const state = this.stateOf(sent);
@@ -129,14 +167,18 @@ export class Sent {
 
   // -- over a reload of the page
 
-  // What changed since the last call: [name, text], …. Text is null for what is not needed any more.
-  changes() {
-    const found = [...this.#dirty].map((index) => {
-      const chunk = [...(this.#chunks[index] ?? [])].map((key) => [key, this.#byKey.get(key)]);
-      return [`sent-${index}`, chunk.length ? JSON.stringify(chunk) : null];
-    });
-    if (found.length) found.push(["sent-expired", JSON.stringify(this.#expired)]);
-    this.#dirty.clear();
+  // What changed and is not saved yet: [name, text], …. Text is null for what is not needed any more. The rest comes with the next call
+  // unless `all` is wanted.
+  changes(all = false) {
+    const indices = [...this.#dirty].slice(0, all ? undefined : CHUNKS_A_SAVE);
+    const found = [];
+    for (const index of indices) {
+      this.#dirty.delete(index);
+      if (index < 0) continue;
+      const chunk = [...this.#chunks[index]].map((key) => packed(key, this.#byKey.get(key)));
+      found.push([`sent-${index}`, chunk.length ? JSON.stringify(chunk) : null]);
+    }
+    if (indices.length) found.push(["sent-all", JSON.stringify(this.#all)]);
     return found;
   }
 
@@ -145,29 +187,41 @@ export class Sent {
     for (const name of names) {
       const index = Number(/^sent-(\d+)$/.exec(name)?.[1] ?? NaN);
       if (Number.isNaN(index)) continue;
-      const chunk = JSON.parse(read(name));
       while (this.#chunks.length <= index) this.#chunks.push(new Set());
-      for (const [key, sent] of chunk) {
+      for (const one of JSON.parse(read(name))) {
+        const [key, sent] = unpacked(one);
         this.#chunks[index].add(key);
         this.#byKey.set(key, {...sent, chunk: index});
       }
     }
-    Object.assign(this.#expired, JSON.parse(read("sent-expired") ?? "{}"));
+    Object.assign(this.#all, JSON.parse(read("sent-all") ?? "{}"));
   }
 
   #touch(key) { this.#dirty.add(this.#byKey.get(key).chunk); }
 
   #settle(key, state) {
-    this.#byKey.get(key).end = state;
+    const sent = this.#byKey.get(key);
+    sent.end = state;
+    sent.posting = false;
     this.#touch(key);
   }
 
   #expire(key, sent) {
-    this.#expired.sent++;
-    if (sent.twice) this.#expired.twice++;
-    if (sent.again) this.#expired.again++;
+    this.#all.sent++;
+    if (sent.twice) this.#all.twice++;
+    if (sent.again) this.#all.again++;
     this.#touch(key);
     this.#chunks[sent.chunk].delete(key);
     this.#byKey.delete(key);
   }
+}
+
+// An event as it is saved. It is short, since browsers keep 5 million characters for a tab.
+function packed(key, {partition, offset, end, twice, again, deleted}) {
+  if (offset === undefined) return [key];
+  return end || deleted ? [key, partition, offset, {end, twice, again, deleted}] : [key, partition, offset];
+}
+
+function unpacked([key, partition, offset, facts = {}]) {
+  return [key, offset === undefined ? {} : {partition, offset, ackAtUs: 0, ...facts}];
 }

@@ -6,8 +6,12 @@ import {nowUs} from "./time.js";
 
 const KEPT = 10_000;
 const SPARE = 500; // old events are dropped this many at a time, so that dropping is rare
+const CHARACTERS_KEPT = 16_000_000; // of all events' values; each is in memory up to four times, as text and parsed
 
 export class Store {
+  #byPosition = new Map(); // "partition:offset" → event. A record that was read from the topic may have another key than its row.
+  #characters = 0;
+
   constructor(group) {
     this.group = group; // only a row of this consumer group makes an event recorded
     this.byKey = new Map();
@@ -20,7 +24,7 @@ export class Store {
   // The page is about to post this event. `clickedUs`: null if the browser's clock could not be compared with the server's.
   posting(key, value, clickedUs, serverUs) {
     this.sent.posting(key);
-    this.#add({key, value, stages: {clicked_us: clickedUs}, at: serverUs, posting: true});
+    this.#add({key, value, valueText: JSON.stringify(value), stages: {clicked_us: clickedUs}, at: serverUs, posting: true});
   }
 
   acknowledged(key, {topic, partition, offset, stages}) {
@@ -29,28 +33,32 @@ export class Store {
     if (!event) return;
     event.posting = false;
     if (!event.recorded) {
-      Object.assign(event, {topic, partition, offset});
+      this.#place(event, {topic, partition, offset});
       for (const stage of ["received_us", "produced_us", "appended_us"]) event.stages[stage] = stages[stage];
     }
   }
 
   failed(key, sentence) {
+    this.sent.failed(key);
     const event = this.byKey.get(key);
     if (event && !event.recorded) Object.assign(event, {posting: false, failed: sentence});
   }
 
   // A worker of `group` has recorded this row.
   row(row, group) {
+    const waited = this.#byPosition.get(position(row));
+    if (waited && !this.byKey.has(row.key)) this.#rename(waited, row.key);
     let event = this.byKey.get(row.key);
     const ours = group === this.group;
     if (!event) {
-      event = {key: row.key, value: row.value, stages: {...row.stages, ...(ours ? {} : {consumed_us: null, recorded_us: null})}, at: arrival(row.stages)};
-      Object.assign(event, {topic: row.topic, partition: row.partition, offset: row.offset});
-      this.#add(event);
+      event = {key: row.key, value: row.value, valueText: row.valueText, at: arrival(row.stages),
+        stages: {...row.stages, ...(ours ? {} : {consumed_us: null, recorded_us: null})}};
+      this.#add(event, row);
     }
     if (!ours) {
       event.elsewhere = {...event.elsewhere, [group]: row.stages.consumed_us};
     } else {
+      this.#characters += this.byKey.has(row.key) ? row.valueText.length - event.valueText.length : 0;
       Object.assign(event, {...row, recorded: true, posting: false, failed: null, text: null, aheadUs: aheadUs(row.value)});
       this.sent.row(row);
     }
@@ -58,12 +66,18 @@ export class Store {
 
   // This record is in the topic and is not consumed yet. Anyone may have produced it.
   waiting(record) {
-    const key = record.key ?? `${record.topic}-${record.partition}-${record.offset}`;
-    if (this.byKey.has(key)) return;
+    const key = record.key || `${record.topic}-${record.partition}-${record.offset}`;
+    const known = this.byKey.get(key);
+    const sent = this.sent.get(key);
+    if (sent && sent.offset === undefined) { // the answer has not come, but the topic has it
+      this.sent.acknowledged(key, record.partition, record.offset, nowUs());
+      if (known) Object.assign(this.#place(known, record), {posting: false, failed: null});
+    }
+    if (known || this.#byPosition.has(position(record))) return;
     let value = null;
     try {
       value = JSON.parse(record.value);
-    } catch { /* the consumer decides what such a record is */ }
+    } catch { /* it is cut, or the consumer decides what such a record is */ }
     const number = (text) => (/^\d{1,16}$/.test(text ?? "") ? Number(text) : null);
     const stages = {
       clicked_us: typeof value?.clicked === "number" ? Math.round(value.clicked * 1000) : null,
@@ -73,7 +87,15 @@ export class Store {
       consumed_us: null,
       recorded_us: null,
     };
-    this.#add({key, value, stages, at: arrival(stages) ?? record.timestamp_us, topic: record.topic, partition: record.partition, offset: record.offset});
+    this.#add({key, value, valueText: record.value ?? "", stages, at: arrival(stages) ?? record.timestamp_us}, record);
+  }
+
+  // The topic's identity, or null. Returns whether the topic was deleted and made anew: then nothing is known of what was not recorded.
+  topicIs(id) {
+    if (!this.sent.topicIs(id)) return false;
+    for (const event of this.order) if (!event.recorded && event.offset !== undefined) event.forgotten = true;
+    this.#byPosition.clear();
+    return true;
   }
 
   // -- what is known
@@ -81,24 +103,59 @@ export class Store {
   // A state of sent.js; or posting, failed; or gone: the group is past another's event, and no row of it came.
   state(event) {
     if (event.recorded) return "recorded";
+    const sent = this.sent.get(event.key);
+    if (sent?.end) return sent.end;
+    if (event.forgotten) return "forgotten";
     if (event.failed) return "failed";
     if (event.posting) return "posting";
-    const sent = this.sent.get(event.key);
     if (sent) return this.sent.stateOf(sent);
     return this.sent.next(event.partition) > event.offset ? "gone" : "waiting";
   }
 
-  #add(event) {
+  #add(event, where = null) {
+    const {order} = this;
+    if (order.length >= KEPT && event.at < order[0].at) return; // it is older than all that is kept
     event.aheadUs = aheadUs(event.value);
     event.stages = {...event.stages};
-    let index = this.order.length;
-    while (index > 0 && this.order[index - 1].at > event.at) index--;
-    this.order.splice(index, 0, event);
+    order.splice(indexFor(order, event.at), 0, event);
     this.byKey.set(event.key, event);
-    if (this.order.length > KEPT + SPARE) {
-      for (const old of this.order.splice(0, SPARE)) this.byKey.delete(old.key);
+    if (where) this.#place(event, where);
+    this.#characters += event.valueText.length;
+    if (order.length > KEPT + SPARE) this.#dropOldest(SPARE);
+    while (this.#characters > CHARACTERS_KEPT && order.length > 1) this.#dropOldest(1);
+  }
+
+  #dropOldest(count) {
+    for (const old of this.order.splice(0, count)) {
+      this.byKey.delete(old.key);
+      this.#byPosition.delete(position(old));
+      this.#characters -= old.valueText.length;
     }
   }
+
+  #place(event, {topic, partition, offset}) {
+    this.#byPosition.set(position({partition, offset}), event);
+    return Object.assign(event, {topic, partition, offset});
+  }
+
+  #rename(event, key) {
+    if (this.byKey.get(event.key) === event) this.byKey.delete(event.key);
+    event.key = key;
+    this.byKey.set(key, event);
+  }
+}
+
+const position = ({partition, offset}) => `${partition}:${offset}`;
+
+// Where an event that came at `at` has its place: behind those of the same time. Most are the newest.
+function indexFor(order, at) {
+  let low = order.length && order.at(-1).at <= at ? order.length : 0;
+  for (let high = order.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if (order[middle].at > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 // How far the sending browser's clock was ahead of the server's, as the event's value says. 0 if it does not say.

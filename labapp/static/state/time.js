@@ -40,9 +40,11 @@ export function local(us) {
   return `${date.toLocaleDateString()} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} local time`;
 }
 
-export function clock(us) {
-  return drawable(us) ? utc(us).slice(0, 8) : UNKNOWN;
-}
+// 14:03:15
+export const clock = (us) => (drawable(us) ? utc(us).slice(0, 8) : UNKNOWN);
+
+// 14:03:15 UTC: where no heading says that times are in UTC
+export const utcClock = (us) => (drawable(us) ? `${clock(us)} UTC` : UNKNOWN);
 
 export function duration(us) {
   const ms = Math.abs(us) / 1000;

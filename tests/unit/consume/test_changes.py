@@ -66,6 +66,15 @@ def test_a_record_read_again_changes_only_its_deliveries() -> None:
     assert fresh == []
 
 
+def test_which_rows_count_a_delivery_more_is_told() -> None:
+    """Those of records read again, and of requests sent again."""
+    rows = Rows()
+    take(rows, records(0, 1, 2, headers=OURS))
+
+    assert changes_of([(records(1, 2, headers=OURS), 1)], rows).again == ["key-1", "key-2"]
+    assert changes_of([([*records(3, headers=OURS), *records(4, key="key-0", headers=OURS)], 1)], rows).again == ["key-0"]
+
+
 OTHER_EVENTS = {
     "another value": records(1, key="key-0", value=b'{"id":2,"produced":"06:15:43:875"}', headers=OURS),
     "a number that differs beyond 64 bits": records(1, key="key-0", value=b'{"id":12345678901234567890124}', headers=OURS),

@@ -17,7 +17,7 @@ def newest_is(newest: Callable[..., Awaitable[Any]]) -> None:
     from labapp.views.cluster import OBSERVER
 
     partitions = [overview.Partition(0, 1, [1], [1], 0, 5)]
-    state = overview.Overview(0, [], [overview.Topic(name, False, partitions) for name in OBSERVER.topics], [])
+    state = overview.Overview(0, [], [overview.Topic(name, None, False, partitions) for name in OBSERVER.topics], [])
 
     async def known() -> overview.Overview:
         return state

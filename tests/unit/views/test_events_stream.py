@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from labapp import settings
+from labapp.consume.feed import AGAIN_MAX, FEED
 from labapp.event.rows import Rows
 from labapp.views.events_stream import BYTES_A_WRITE, ROWS_A_STEP, ROWS_A_WRITE, Position
 from labapp.web.answers import Refused
@@ -148,3 +149,38 @@ def test_rows_that_expired_unsent_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> 
     assert first == b'id: 0;0:50,1:0\nevent: gap\ndata: {"partition":0,"from":7,"to":50}'
     assert offsets(rest) == [*range(50, 60), 3, 4]
     assert taken(position, partitions) == b""
+
+
+def test_rows_that_were_delivered_again() -> None:
+    """A client that has such a row gets it as it is now, as another type of message, and its position stays."""
+    partitions = {0: partition(1, 2, 5), 1: partition(3)}
+    position = Position.parse("0;0:0,1:9")
+    FEED.add_again(0, ["1"])
+    taken(position, partitions)
+    FEED.add_again(0, ["2", "5", "expired"])
+    FEED.add_again(7, ["of another worker"])
+    messages = position.take_again(partitions)
+
+    assert [message.splitlines()[:2] for message in messages.decode().split("\n\n")[:-1]] == [["id: 0;0:6,1:4", "event: again"]] * 3
+    assert offsets(messages) == [1, 2, 5]
+    assert position.take_again(partitions) == b""
+
+
+def test_what_comes_anyway_is_not_sent_again() -> None:
+    """A row that the client has not got yet comes as it is now."""
+    position = Position.parse("0;0:0")
+    FEED.add_again(0, ["1"])
+
+    assert position.take_again({0: partition(1)}) == b""
+
+
+def test_very_many_rows_that_were_delivered_again() -> None:
+    """Of those that come while a client takes nothing, the newest are sent; large ones in several writes."""
+    partitions = {0: partition(*range(2 * AGAIN_MAX), value=b'"%s"' % (b"x" * 5000))}
+    position, writes = Position.parse(f"0;0:{2 * AGAIN_MAX}"), list[bytes]()
+    FEED.add_again(0, [str(offset) for offset in range(2 * AGAIN_MAX)])
+    while messages := position.take_again(partitions):
+        writes.append(messages)
+
+    assert [offset for messages in writes for offset in offsets(messages)] == list(range(AGAIN_MAX, 2 * AGAIN_MAX))
+    assert all(len(messages) < 1.1 * BYTES_A_WRITE for messages in writes)

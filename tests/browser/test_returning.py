@@ -1,0 +1,227 @@
+"""What a page keeps and learns over a reload, a crash, a second tab, and a cluster that begins anew."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from labapp.lab import APP, PORTS, Lab, processes
+from tests.browser.conftest import Pair
+from tests.browser.person import SLOW, proof, send, state
+from tests.worker import free_port, request, wait_for
+
+
+class Devtools:
+    """A tab by Chrome's own protocol. Playwright gives up a page that crashed."""
+
+    def __init__(self, browser: Browser, page: Page) -> None:
+        self._browser = browser.new_browser_cdp_session()
+        self._answers: dict[int, Any] = {}
+        self._browser.on("Target.receivedMessageFromTarget", lambda message: self._note(message))
+        targets = self._browser.send("Target.getTargets")["targetInfos"]
+        [target] = [target["targetId"] for target in targets if target["url"] == page.url]
+        self._session = self._browser.send("Target.attachToTarget", {"targetId": target, "flatten": False})["sessionId"]
+        self._number = 0
+
+    def _note(self, message: dict[str, Any]) -> None:
+        answer = json.loads(message["message"])
+        self._answers[answer.get("id")] = answer.get("result")
+
+    def send(self, method: str, **parameters: Any) -> int:
+        self._number += 1
+        message = json.dumps({"id": self._number, "method": method, "params": parameters})
+        self._browser.send("Target.sendMessageToTarget", {"sessionId": self._session, "message": message})
+        return self._number
+
+    def evaluate(self, expression: str) -> Any:
+        number = self.send("Runtime.evaluate", expression=expression)
+        wait_for(lambda: self._browser.send("Target.getTargets") and number in self._answers, "an answer of the tab")
+        return self._answers[number]["result"].get("value")
+
+
+def saved(page: Page, count: int) -> None:
+    """Waits until so many acknowledged events are saved in the tab."""
+    text = 'Object.values(sessionStorage).join().match(/[0-9a-f-]{36}",[0-9]/g)?.length'
+    wait_for(lambda: page.evaluate(text) == count, f"{count} events saved")
+
+
+def test_a_tab_that_crashes(pair: Pair, browser: Browser) -> None:
+    """Loaded again, it has its counts."""
+    page, crashes = pair.page, list[Page]()
+    page.on("crash", lambda crashed: crashes.append(crashed))
+    send(page, 10)
+    proof(page, acknowledged=10, waiting=10)
+    saved(page, 10)
+    tab = Devtools(browser, page)
+    tab.send("Page.crash")
+    wait_for(lambda: tab._browser.send("Target.getTargets") and crashes, "the crash")
+
+    tab.send("Page.navigate", url=page.url)
+    line = "document.querySelector('#proof-line')?.textContent"
+    wait_for(lambda: "sent 10, recorded 0, waiting 10, missing 0" in str(tab.evaluate(line)), "its counts")
+
+
+def test_a_duplicated_tab(pair: Pair, context: BrowserContext) -> None:
+    """It has a copy of what the tab kept, and has sent nothing itself. Each of the two goes on with its own counts."""
+    page = pair.page
+    send(page, 10)
+    proof(page, acknowledged=10, waiting=10)
+    saved(page, 10)
+    with context.expect_page() as opened:
+        page.evaluate("void window.open(location.href)")  # which copies what the tab keeps, as duplicating does
+    twin = opened.value
+    assert twin.evaluate("sessionStorage.length") > 0
+    state(twin, "producer", "online")
+    expect(twin.locator("#proof-line")).to_have_text("Nothing sent from here yet.", timeout=SLOW)
+
+    send(twin)
+    proof(twin, sent=1, acknowledged=1)
+    for tab, count in ((page, 10), (twin, 1), (page, 10)):
+        tab.reload()
+        proof(tab, sent=count, acknowledged=count, waiting=count)
+
+
+def test_tabs_share_the_numbers(pair: Pair, context: BrowserContext) -> None:
+    """However many tabs send at once, no two events have the same."""
+    other = context.new_page()
+    other.goto(pair.page.url)
+    state(other, "producer", "online")
+    click = "() => { for (let count = 0; count < 20; count++) document.querySelector('#send').click(); }"
+    for _ in range(3):
+        for tab in (pair.page, other):
+            tab.evaluate(click)
+    for tab in (pair.page, other):
+        proof(tab, acknowledged=60)
+    consumer = pair.start_consumer()
+    rows = wait_for(lambda: (rows := consumer.rows()) and len(rows) == 120 and rows, "120 rows")
+
+    assert sorted(row["value"]["id"] for row in rows) == list(range(1, 121))
+
+
+def test_a_reload_while_posts_are_under_way(pair: Pair) -> None:
+    """What became of them is found out: one reached Kafka though its answer came to nobody, and nobody knows of the other."""
+    page, port = pair.page, int(pair.page.url.split(":")[-1].strip("/"))
+    arrived: list[int] = []
+
+    def cut_off(route: Route) -> None:
+        """The first one arrives. Neither is answered."""
+        if route.request.method != "POST":
+            route.fallback()
+        elif not arrived:
+            headers = {"Content-Type": "application/json", "Idempotency-Key": route.request.headers["idempotency-key"]}
+            arrived.append(request(port, "POST", "/", route.request.post_data_buffer, headers).status)
+
+    page.route(page.url, cut_off)
+    for _ in range(2):
+        page.locator("#send").click()
+    proof(page, sent=2, unanswered=2)
+    wait_for(lambda: page.evaluate("Object.values(sessionStorage).join().split('-7').length > 2"), "both saved")
+    page.unroute(page.url)
+    page.reload()
+
+    assert arrived == [200]
+    proof(page, sent=2, waiting=1, unanswered=1, missing=0)
+    pair.start_consumer()
+    proof(page, sent=2, recorded=1, waiting=0, unanswered=1, missing=0)
+    page.reload()
+    proof(page, sent=2, recorded=1, waiting=0, unanswered=1, missing=0)
+
+
+def test_recorded_while_the_page_was_reloaded(pair: Pair) -> None:
+    """A POST that is not answered before the reload is found by its key, if its row is too old for what a page reads when it opens."""
+    page, port = pair.page, int(pair.page.url.split(":")[-1].strip("/"))
+    pair.start_consumer()
+    state(page, "consumer", "online")
+
+    def record(route: Route) -> None:
+        if route.request.method != "POST":
+            route.fallback()
+            return
+        headers = {"Content-Type": "application/json", "Idempotency-Key": route.request.headers["idempotency-key"]}
+        assert request(port, "POST", "/", route.request.post_data_buffer, headers).status == 200
+
+    page.route(page.url, record)
+    page.route("**/events?*", lambda route: route.abort())
+    page.locator("#send").click()
+    proof(page, sent=1)
+    wait_for(lambda: page.evaluate("Object.values(sessionStorage).join().includes('-7')"), "it is saved")
+    page.unroute(page.url)
+    page.reload()
+
+    proof(page, sent=1, recorded=1, unanswered=0, missing=0)
+
+
+def test_an_event_is_shown_as_it_was_posted(pair: Pair) -> None:
+    """Numbers beyond 2^53 too, from the stream and from what was recorded before. Another delivery of it shows without a reload."""
+    page, port = pair.page, int(pair.page.url.split(":")[-1].strip("/"))
+    pair.start_consumer()
+    state(page, "consumer", "online")
+    body = b'{"id":"exact","big": 9007199254740993, "one":1.0, "long":0.12345678901234567890}'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "exact"}
+    request(port, "POST", "/", body, headers)
+    detail = page.locator("#events .detail")
+
+    def opened() -> None:
+        page.locator("#events .body .row[data-state=recorded]").first.click()
+        detail.get_by_text("Raw JSON").click()
+        expect(detail.locator("pre")).to_contain_text('"big": 9007199254740993, "one":1.0, "long":0.12345678901234567890')
+
+    opened()
+    expect(detail).to_contain_text("delivered once")
+    request(port, "POST", "/", body, headers)
+    expect(detail).to_contain_text("delivered 2 times, recorded once")
+    expect(page.locator("#events .body .row")).to_have_count(1)
+    expect(page.locator(".box[data-name=consumer]")).to_contain_text(" UTC")
+    page.reload()
+    opened()
+
+
+@pytest.fixture
+def own_lab() -> Iterator[Callable[[], Any]]:
+    """Returns a context in which a lab runs: always the same one. The data stays until it is forgotten."""
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
+
+        class Running:
+            lab = Lab(Path(folder), {name: free_port() for name in PORTS})
+
+            def __enter__(self) -> Lab:
+                self._running = processes.running(self.lab, APP, lambda text: None)
+                aside.submit(self._running.__enter__).result()
+                return self.lab
+
+            def __exit__(self, *_: object) -> None:
+                aside.submit(self._running.__exit__, None, None, None).result()
+
+        yield Running
+
+
+def test_the_clusters_data_are_forgotten(own_lab: Callable[[], Any], context: BrowserContext) -> None:
+    """A page that stays open shows new events at once, and calls none of the old ones missing."""
+    page = context.new_page()
+    with own_lab() as lab:
+        page.goto(f"http://localhost:{lab.ports['producer']}/")
+        state(page, "consumer", "online")
+        send(page, 10)
+        proof(page, recorded=10)
+        processes.stop(lab, "consumer")
+        state(page, "consumer", "offline")
+        send(page, 10)
+        proof(page, acknowledged=20, recorded=10, waiting=10)
+    processes.forget(lab)
+    state(page, "producer", "offline")
+
+    with own_lab():
+        state(page, "consumer", "online")
+        send(page)
+        proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0, waiting=0, looking=0, timeout=5000)
+        expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")
+        expect(page.locator("#proof-line")).to_contain_text("The topic was deleted and made anew")
+        page.locator("#incidents summary").click()
+        expect(page.locator("#incidents")).to_contain_text("first-topic made anew")
+        page.reload()
+        proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0)
