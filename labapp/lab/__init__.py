@@ -66,6 +66,10 @@ class Lab:
     def logs(self) -> Path:
         return self.folder / "logs"
 
+    def slow_file(self, name: str) -> Path:
+        """What it has in it is how slow the consumer is, in milliseconds an event."""
+        return self.folder / f"{name}.slow"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 

@@ -131,6 +131,8 @@ def _worker_environment(lab: Lab, name: str) -> str:
     if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only
         own = [f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1")]
         environment["CORS_ORIGINS"] = ",".join(["http://localhost:3000", *own])
+    if name in CONSUMERS:
+        environment["LAB_SLOW"] = str(lab.slow_file(name))
     if name == "producer":  # whose page offers experiments with this lab
         environment["LAB_CONTROL"] = str(lab.folder)
         environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())

@@ -6,6 +6,7 @@ import {notice} from "./state/steps.js";
 import {Store} from "./state/store.js";
 import {clock as clockOf, duration, nowUs, plural, whenUs} from "./state/time.js";
 import * as api from "./ask/api.js";
+import {Lab} from "./ask/lab.js";
 import {Outbox} from "./ask/outbox.js";
 import * as saved from "./ask/saved.js";
 import {promptWith} from "./ask/token.js";
@@ -32,6 +33,7 @@ const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
 const LOOK_UP_MS = 300;
 const SAVE_MS = 200;
+const SETTLE_MS = 400; // how long a slider stands still before it counts
 
 const at = (id) => document.getElementById(id);
 const chosen = (group) => document.querySelector(`input[name=${group}]:checked`).value;
@@ -40,10 +42,11 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const steps = new Set();
 const clock = new Clock();
 const chart = new Chart(at("latency"));
-const experiments = new Experiments(at("experiment-log"), api.experiment);
+const experiments = new Experiments(at("experiment-log"));
+const lab = new Lab({begun, ended, incident: (text) => watch.incident(text), changed: paint});
 const inspector = new Inspector(at("records"), {records: api.records, deadLetters: api.deadLetters});
 const voice = new Voice(at("live"));
-const flow = new Flow(at("flow"), experiment);
+const flow = new Flow(at("flow"), (action, name) => lab.run(action, name));
 const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
 
 let page = null; // the answer of /page
@@ -74,7 +77,7 @@ async function start() {
   setText(at("curl"), api.curl());
   for (const pre of document.querySelectorAll(".guide pre, #curl")) withCopy(pre);
   drawLegend(at("legend"), page.stages);
-  at("experiments").hidden = !page.experiments.length;
+  for (const part of document.querySelectorAll("#experiments, [data-lab]")) part.hidden = !Object.keys(page.experiments).length;
 
   store = new Store(page.group);
   store.sent.restore(saved.names(), saved.read);
@@ -126,10 +129,14 @@ function nameOf(worker) {
   return worker.group && worker.group !== page.group ? "fan-out" : "consumer";
 }
 
-async function experiment(action, process) {
-  const done = experiments.run(action, process);
+function begun(title) {
+  experiments.begin(title);
   paint();
-  await done;
+}
+
+async function ended(problem, step) {
+  experiments.end(problem);
+  if (!problem) steps.add(step);
   await Promise.all(consumers.map((worker) => worker.ask()));
   await watch.ask();
   paint();
@@ -173,10 +180,13 @@ function paintNow() {
   const shown = consumers.filter((worker) => worker === producer || worker.seen || !page.here_too);
   const {cluster} = watch;
   flow.draw({producer, consumers: shown, cluster: watch.problem ? watch.withoutBrokers() : cluster, clusterProblem: watch.problem,
-    experiments: page.experiments, busy: experiments.busy, nameOf, lagOf: (worker) => watch.lag(worker)});
+    experiments: page.experiments, lab, nameOf, lagOf: (worker) => watch.lag(worker)});
   paintHeader();
   paintEvents();
   voice.tell(store.order, page.stages);
+  const slow = consumers.find((worker) => nameOf(worker) === "consumer")?.slowMs ?? 0;
+  if (!slowing && !lab.busy) at("slow").value = slow;
+  setText(at("slow-says"), `${at("slow").value} ms an event`);
   notice(steps, {producer, consumers, group: page.group, counts: proof.counts});
   drawSteps(at("steps"), steps);
   if (cluster && drawnCluster !== cluster) {
@@ -239,6 +249,17 @@ const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate
 
 at("send").addEventListener("click", send);
 at("count").addEventListener("change", paint);
+at("slow").addEventListener("input", () => {
+  clearTimeout(slowing);
+  slowing = setTimeout(slow, SETTLE_MS);
+  paint();
+});
+
+let slowing = null; // the slider is being moved
+function slow() {
+  slowing = lab.busy ? setTimeout(slow, SETTLE_MS) : null;
+  if (!slowing) lab.slow(Number(at("slow").value));
+}
 at("percentile").addEventListener("change", paintCharts);
 at("filter").addEventListener("input", paint);
 at("log-scale").addEventListener("change", paint);

@@ -157,12 +157,20 @@ class Status(TypedDict):
     partitions: list[Number]
     restore: Restore | None
     offsets: list[Offsets]
+    slow_ms: Annotated[Number, Meta(description="How slow an experiment of the local lab makes it, in milliseconds an event.")]
     started_us: Microseconds
     now_us: Microseconds
 
 
+class Arguments(TypedDict, total=False):
+    """What an experiment takes beside its name. Each takes only some of these."""
+
+    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: how long at most.")]
+    ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event.")]
+
+
 class Said(TypedDict):
-    """What the lab said, its last line."""
+    """What the lab said."""
 
     said: list[str]
 
@@ -182,7 +190,7 @@ class Facts(TypedDict):
     stages: list[str]
     here_too: bool
     consumers: list[Consumer]
-    experiments: list[str]
+    experiments: Annotated[dict[str, list[str]], Meta(description="What the lab can do, each to what. Empty outside the lab.")]
 
 
 # -- records, as people read them

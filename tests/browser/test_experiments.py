@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from labapp.lab import BROKERS, Lab
-from tests.browser.person import SLOW, experiment, experiment_done, proof, proven, send, state
+from tests.browser.person import SLOW, experiment, experiment_done, guided, happened, proof, proven, send, state
 from tests.worker import PATIENCE, request
 
 HISTORY = 1000
@@ -107,6 +107,92 @@ def test_second_consumer_and_fan_out(page: Page, whole_lab: Lab) -> None:
     page.locator("#events .body .row").first.click()
     expect(page.locator("#events .detail")).to_contain_text("in second-group")
     expect(page.locator("#cluster")).to_contain_text("lag of second-group")
+
+
+def test_freeze_the_leader(page: Page, whole_lab: Lab) -> None:
+    """With the leader of a partition frozen in a burst the other broker takes over; nothing is lost, and the thawed one is back."""
+    guided(page, "freeze")
+    leader = page.locator(".lane[aria-label=Kafka] .box", has_text=re.compile("leads partition")).first.get_attribute("data-name")
+    send(page, 100, "10 a second")
+    proof(page, recorded=10)
+    experiment(page, "freeze", leader)
+    state(page, leader, "frozen")
+    happened(page, f"{leader} frozen")
+    happened(page, "leader moved")
+    experiment(page, "thaw", leader)
+    state(page, leader, "online")
+    happened(page, f"{leader} thawed")
+
+    proven(page, 100)
+    expect(page.locator("#experiment-log .proof-of").first).to_contain_text("missing 0")
+    expect(page.locator("#steps li[data-step=freeze]")).to_have_class("done")
+
+
+def test_freeze_the_consumer(page: Page, whole_lab: Lab) -> None:
+    """A frozen consumer loses its partitions to the other one; thawed it shares them again, and no event shows twice."""
+    experiment(page, "start", "second-consumer")
+    experiment_done(page)
+    for name in ("consumer", "second-consumer"):
+        expect(page.locator(f".box[data-name={name}]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+    experiment(page, "freeze", "consumer")
+    state(page, "consumer", "frozen")
+    expect(page.locator(".box[data-name=second-consumer]")).to_contain_text("partitions 0 1", timeout=SLOW)
+    send(page, 10)
+    proven(page, 10)
+    experiment(page, "thaw", "consumer")
+    expect(page.locator(".box[data-name=consumer]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+    send(page, 10)
+    proven(page, 20)
+
+
+def test_freeze_the_producer(page: Page, whole_lab: Lab) -> None:
+    """The producer serves the page, so nobody can thaw it from there: the lab does, and what was sent meanwhile arrives."""
+    experiment(page, "freeze", "producer")
+    state(page, "producer", "frozen")
+    send(page)
+    expect(page.locator("#send-problem")).to_contain_text("The producer is offline")
+    expect(page.get_by_role("button", name="thaw producer")).to_have_count(0)
+
+    proven(page, 1)
+    state(page, "producer", "online")
+    experiment_done(page)
+
+
+def test_slow_consumer(page: Page, whole_lab: Lab) -> None:
+    """With the slider up the lag grows while the group keeps its consumer; back at 0 it reads what waits, in a moment."""
+    guided(page, "slow")
+    slider, box = page.get_by_role("slider", name="Slow consumer"), page.locator(".box[data-name=consumer]")
+    slider.fill("200")
+    expect(box).to_contain_text("slow: 200 ms an event", timeout=SLOW)
+    happened(page, "consumer slow: 200 ms an event")
+    send(page, 100, "100 a second")
+    proof(page, acknowledged=100)
+
+    lag = int(page.locator("#proof [data-count=waiting] dd").inner_text())
+    assert lag > 50  # it can do 5 a second
+    expect(page.locator("#cluster .waits").first).to_be_visible()
+    expect(page.locator("#proof-line")).to_contain_text("Nothing is lost")
+    state(page, "consumer", "online")
+    expect(page.locator("#incidents")).not_to_contain_text("consumer left")
+
+    slider.fill("0")
+    happened(page, "consumer no longer slow")
+    proof(page, recorded=100, timeout=10_000 * PATIENCE)
+    expect(box).not_to_contain_text("slow:")
+
+
+def test_a_restart_ends_slowness(page: Page, whole_lab: Lab) -> None:
+    """A worker that starts is never slow, and its slider says so."""
+    guided(page, "slow")
+    page.get_by_role("slider", name="Slow consumer").fill("500")
+    experiment_done(page)
+    expect(page.locator(".box[data-name=consumer]")).to_contain_text("slow: 500 ms an event", timeout=SLOW)
+    experiment(page, "kill", "consumer")
+    expect(page.locator(".box[data-name=consumer]")).not_to_contain_text("slow:", timeout=SLOW)
+    state(page, "consumer", "online")
+    expect(page.get_by_role("slider", name="Slow consumer")).to_have_value("0")
+    send(page, 10)
+    proven(page, 10)
 
 
 def test_other_sites_start_no_experiment(lab: Lab) -> None:

@@ -13,6 +13,7 @@ export class Worker {
   group = null;
   partitions = [];
   role = null;
+  slowMs = 0; // how many milliseconds an experiment makes it take more for each event
   restore = null; // {offsets_left, seconds_left} while it reads its table
   connected = false; // to its stream
   behindSinceUs = null; // since when the stream is lost; null: connected, or never connected
@@ -36,9 +37,9 @@ export class Worker {
   async #ask() {
     const asked = nowUs();
     try {
-      const {role, group, state, partitions, restore, offsets, started_us: startedUs, now_us: answered} = await api.status(this.base);
+      const {role, group, state, partitions, restore, offsets, slow_ms: slowMs, started_us: startedUs, now_us: answered} = await api.status(this.base);
       this.told.clock?.(asked, answered, answered, nowUs());
-      Object.assign(this, {role, group: group ?? this.group, restore, seen: true});
+      Object.assign(this, {role, group: group ?? this.group, restore, slowMs, seen: true});
       if (String(partitions) !== String(this.partitions)) {
         this.partitions = partitions;
         this.told.changed(this);

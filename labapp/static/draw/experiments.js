@@ -6,31 +6,24 @@ import {clock, duration, nowUs} from "../state/time.js";
 const LINES = 5;
 
 export class Experiments {
-  busy = false;
-  #log; #ask; #proof = null;
+  #log; #outcome = null; #proof = null; #began = 0;
 
-  // ask(action, name) tells the lab to do it and resolves when it is done.
-  constructor(log, ask) {
+  constructor(log) {
     this.#log = log;
-    this.#ask = ask;
   }
 
-  // Resolves when the lab has done it, or has failed: this never throws.
-  async run(action, name) {
-    this.busy = true;
-    const outcome = element("span", {}, " …");
+  begin(title) {
+    this.#outcome = element("span", {}, " …");
     this.#proof = element("span", {class: "proof-of"});
-    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, clock(nowUs())), ` ${action} ${name}`, outcome, " ", this.#proof));
+    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, clock(nowUs())), ` ${title}`, this.#outcome, " ", this.#proof));
     while (this.#log.children.length > LINES) this.#log.lastChild.remove();
-    const began = performance.now();
-    try {
-      await this.#ask(action, name);
-      setText(outcome, `: done in ${duration((performance.now() - began) * 1000)}.`);
-    } catch (error) {
-      setText(outcome, `: ${error.message}`);
-      outcome.className = "problem-text";
-    }
-    this.busy = false;
+    this.#began = performance.now();
+  }
+
+  // `problem`: why it failed, or null
+  end(problem) {
+    setText(this.#outcome, `: ${problem ?? `done in ${duration((performance.now() - this.#began) * 1000)}.`}`);
+    if (problem) this.#outcome.className = "problem-text";
   }
 
   // Updates the proof in the newest line, until the next experiment starts.
