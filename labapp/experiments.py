@@ -4,12 +4,18 @@ They are off unless LAB_CONTROL names the lab's folder. The lab sets it for its 
 """
 
 import asyncio
+import re
+import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
+from aiokafka.errors import KafkaError
+from faust.exceptions import NotReady
+
 from labapp import settings
+from labapp.app import kafka_producer
 from labapp.web.answers import Refused
 
 CONSUMERS = [consumer.name for consumer in settings.CONSUMERS if consumer.name]
@@ -17,7 +23,7 @@ BROKERS = ["broker-1", "broker-2"]
 TIMEOUT_SECONDS = 60
 
 Arguments = dict[str, Any]
-Said = dict[str, Any]  # `said`: lines of text
+Said = dict[str, Any]  # of web/shapes.py
 
 
 class Experiment(NamedTuple):
@@ -32,6 +38,14 @@ def number(arguments: Arguments, name: str, least: int, most: int) -> int:
     found = arguments.get(name)
     if not isinstance(found, int) or not least <= found <= most:
         raise Refused(400, f"{name} is a whole number from {least} to {most}.")
+    return found
+
+
+def matching(arguments: Arguments, name: str, pattern: str) -> str:
+    """The text of that name. Raises Refused."""
+    found = arguments.get(name)
+    if not isinstance(found, str) or not re.fullmatch(pattern, found):
+        raise Refused(400, f"{name} is a text that matches {pattern}.")
     return found
 
 
@@ -62,6 +76,38 @@ async def _slow(name: str, arguments: Arguments) -> Said:
     return await _run("labapp.lab", "slow", name, str(number(arguments, "ms", 0, 500)))
 
 
+async def _join(name: str, arguments: Arguments) -> Said:
+    """Starts a consumer of another group as one more member of this group."""
+    return await _run("labapp.lab", "start", name, f"CONSUMER_GROUP={settings.CONSUMER_GROUP}")
+
+
+async def _acks(name: str, arguments: Arguments) -> Said:
+    """Answers before this worker stops, and is started again with these acknowledgements."""
+    acks = matching(arguments, "acks", "1|all")
+    _start_apart("labapp.lab", "restart", name, *(["FAUST_PRODUCER_ACKS=1"] if acks == "1" else []))
+    return {"said": [f"{name} restarts with acks={acks}."]}
+
+
+async def _write(topic: str, arguments: Arguments) -> Said:
+    """Writes a record as any program could: with any text for a value, and without our headers."""
+    key, value = matching(arguments, "key", "[!-~]{1,128}"), matching(arguments, "value", ".{0,1000}")
+    try:
+        async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
+            written = await (await kafka_producer().send(topic, value.encode(), key.encode()))
+    except (KafkaError, NotReady, TimeoutError):
+        raise Refused(503, "Kafka did not acknowledge the record.") from None
+    return {"said": ["The record is written."], "partition": written.partition, "offset": written.offset}
+
+
+async def _resend(topic: str, arguments: Arguments) -> Said:
+    place, value = matching(arguments, "place", r"\d{1,9}:\d{1,18}"), matching(arguments, "value", ".{0,1000}")
+    return await _run("labapp", "resend", f"--place={place}", f"--value={value}")
+
+
+async def _rewind(group: str, arguments: Arguments) -> Said:
+    return await _run("labapp", "rewind", f"--to={matching(arguments, 'to', '[0-9A-Za-z.:+-]{1,40}')}")
+
+
 _going_on: set[asyncio.Task[Any]] = set()
 
 EXPERIMENTS = {
@@ -70,6 +116,12 @@ EXPERIMENTS = {
     "kill": Experiment([*CONSUMERS, *BROKERS], _lab_command("kill")),
     "freeze": Experiment(["producer", *CONSUMERS, *BROKERS], _freeze),
     "slow": Experiment(CONSUMERS, _slow),
+    "join": Experiment(["fan-out"], _join),
+    "acks": Experiment(["producer"], _acks),
+    "lose": Experiment(BROKERS, _lab_command("lose")),
+    "write": Experiment([settings.KAFKA_TOPIC], _write),
+    "resend": Experiment([settings.DEAD_LETTER_TOPIC], _resend),
+    "rewind": Experiment([settings.CONSUMER_GROUP], _rewind),
     "thaw": Experiment([*CONSUMERS, *BROKERS], _lab_command("thaw")),  # a frozen producer can't be asked
 }
 
@@ -90,6 +142,13 @@ async def run(action: str, name: str, arguments: Arguments) -> Said:
         raise Refused(409, "Another experiment is under way.")
     async with _one_at_a_time:
         return await EXPERIMENTS[action].run(name, arguments)
+
+
+def _start_apart(*arguments: str) -> None:
+    """Starts a command that goes on when this worker is stopped. asyncio would kill it, and the lab stops the whole process group."""
+    null = subprocess.DEVNULL
+    command = [sys.executable, "-m", *arguments]
+    subprocess.Popen(command, env=settings.LAB_ENVIRONMENT, stdin=null, stdout=null, stderr=null, start_new_session=True)
 
 
 async def _started(*arguments: str) -> Process:

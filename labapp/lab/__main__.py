@@ -1,4 +1,5 @@
-"""The lab's commands: `python -m labapp.lab up`, `kafka`, `status`, `stop`, `start`, `kill`, `freeze`, `thaw`, `slow`, `clean-data`."""
+"""The lab's commands: `python -m labapp.lab up`, `kafka`, `status`, `stop`, `start`, `kill`, `freeze`, `thaw`, `slow`, `restart`, `lose`,
+`clean-data`."""
 
 import argparse
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from labapp.lab import APP, KAFKA, PORTS, Lab, LabError, faults, from_environment, processes, supervisord
+from labapp.lab import APP, BROKERS, KAFKA, PORTS, WORKERS, Lab, LabError, faults, from_environment, processes, supervisord
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,11 +48,17 @@ def _parser() -> argparse.ArgumentParser:
         ("thaw", "let a frozen one go on (SIGCONT)"),
     ):
         commands.add_parser(name, help=text).add_argument("name", metavar="NAME", help=", ".join(PORTS))
+    commands.choices["start"].add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of a worker, beside the lab's")
     freeze = commands.choices["freeze"]
     freeze.add_argument("--seconds", type=float, default=faults.FROZEN_SECONDS, help="how long at most; default: %(default)g")
     slow = commands.add_parser("slow", help="make a consumer slow, until it ends; 0: no longer")
     slow.add_argument("name", metavar="NAME", help=", ".join(supervisord.CONSUMERS))
     slow.add_argument("ms", metavar="MS", type=int, help="milliseconds an event")
+    restart = commands.add_parser("restart", help="stop a worker and start it, with other settings or without")
+    restart.add_argument("name", metavar="NAME", help=", ".join(WORKERS))
+    restart.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="beside the lab's")
+    lose = commands.add_parser("lose", help="kill a broker while the other one, frozen, copies nothing of it")
+    lose.add_argument("name", metavar="NAME", choices=BROKERS, help=", ".join(BROKERS))
     commands.add_parser("clean-data", help="forget the local cluster's data")
     return parser
 
@@ -65,7 +72,7 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         case "status":
             _show(processes.statuses(lab), options.json)
         case "start":
-            processes.start(lab, _known(options.name), _say)
+            processes.start(lab, _known(options.name), _say, options.settings)
         case "stop":
             stopped = processes.stop(lab, _known(options.name))
             _say(f"{options.name} is {'stopped' if stopped else 'already down'}.")
@@ -79,6 +86,13 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         case "thaw":
             thawed = faults.thaw(lab, _known(options.name))
             _say(f"{options.name} is {'thawed' if thawed else 'not running'}.")
+        case "restart":
+            processes.stop(lab, _known(options.name))
+            processes.start(lab, options.name, _say, options.settings)
+        case "lose":
+            _end_on_signals()
+            faults.lose(lab, options.name, _say)
+            _say(f"{options.name} is killed.")
         case "slow":
             faults.slow(lab, _known(options.name), options.ms)
             _say(f"{options.name} takes {options.ms} ms more for each event.")

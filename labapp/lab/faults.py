@@ -1,15 +1,17 @@
-"""What the lab does to a process beside stopping and killing it: freezes it, or slows it down."""
+"""What the lab does to a process beside stopping and killing it: freezes it, slows it down, or ends it together with what only it has."""
 
 import time
 from contextlib import suppress
 
 import psutil
 
-from labapp.lab import Lab, LabError, processes, supervisord
+from labapp.lab import BROKERS, Lab, LabError, processes, supervisord
 from labapp.lab.kafka import Say
 
 # How long a process stays frozen if nobody thaws it.
 FROZEN_SECONDS = 20.0
+# Less than the 3 s after which a broker is taken for dead. Then it could not become the leader.
+FOLLOWER_FROZEN_SECONDS = 1.5
 
 
 def freeze(lab: Lab, name: str, seconds: float = FROZEN_SECONDS, say: Say = print) -> None:
@@ -50,3 +52,16 @@ def slow(lab: Lab, name: str, ms: int) -> None:
     if not any(status.name == name and status.pid for status in processes.statuses(lab)):
         raise LabError(f"{name} is not running, so there is nothing to slow down.")
     lab.slow_file(name).write_text(str(ms))
+
+
+def lose(lab: Lab, leader: str, say: Say = print) -> None:
+    """Kills a broker when it has records that the other one has not copied, since that one is frozen for FOLLOWER_FROZEN_SECONDS before."""
+    follower = next(name for name in BROKERS if name != leader)
+
+    def kill(text: str) -> None:
+        say(text)
+        time.sleep(FOLLOWER_FROZEN_SECONDS)
+        processes.kill(lab, leader)
+        thaw(lab, follower)
+
+    freeze(lab, follower, 2 * FOLLOWER_FROZEN_SECONDS, kill)

@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import re
 import shutil
 import socket
 import time
@@ -67,11 +68,18 @@ def statuses(lab: Lab) -> list[Status]:
     return [_status(lab, found[name]) for name in PORTS]
 
 
-def start(lab: Lab, name: str, say: Say = print) -> None:
-    """Starts one that is down, and thaws one that is frozen. Returns when it is ready."""
+def start(lab: Lab, name: str, say: Say = print, settings: Sequence[str] = ()) -> None:
+    """Starts one that is down, and thaws one that is frozen. Returns when it is ready.
+
+    A worker that is down gets these settings (NAME=VALUE) beside the lab's, until it is started anew.
+    """
+    if name not in WORKERS and settings:
+        raise LabError(f"{name} takes no settings: only workers do.")
     with supervisord.connected(lab) as supervisor:
         if supervisor.getProcessInfo(supervisord.full_name(name))["statename"] not in UP:
             _check_port(lab, name)
+            if name in WORKERS:
+                lab.settings_file(name).write_text(" ".join(map(_setting, settings)))
         signal(supervisor, name, "CONT")
         _start(lab, supervisor, [name], say)
 
@@ -134,6 +142,12 @@ def _only_one(lab: Lab) -> Iterator[None]:
 def _check_room(lab: Lab) -> None:
     if (free := shutil.disk_usage(lab.folder).free // 1_000_000) < ROOM_MEGABYTES:
         raise LabError(f"There is no room for the lab in {lab.folder}: {ROOM_MEGABYTES} MB are needed and {free} MB are free.")
+
+
+def _setting(text: str) -> str:
+    if not re.fullmatch(r"[A-Z_]+=[\w.,:/-]*", text, re.ASCII):
+        raise LabError(f"{text!r} is no setting: it is NAME=VALUE, of letters, digits and the signs . , : / - and _.")
+    return text
 
 
 def _check_port(lab: Lab, name: str) -> None:

@@ -15,7 +15,7 @@ import {Worker} from "./ask/worker.js";
 import {drawCluster} from "./draw/cluster.js";
 import {drawDetail} from "./draw/detail.js";
 import {setText, withCopy} from "./draw/dom.js";
-import {Experiments} from "./draw/experiments.js";
+import {Controls, Experiments} from "./draw/experiments.js";
 import {Flow} from "./draw/flow.js";
 import {drawSteps} from "./draw/guide.js";
 import {Inspector} from "./draw/inspector.js";
@@ -33,7 +33,6 @@ const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
 const LOOK_UP_MS = 300;
 const SAVE_MS = 200;
-const SETTLE_MS = 400; // how long a slider stands still before it counts
 
 const at = (id) => document.getElementById(id);
 const chosen = (group) => document.querySelector(`input[name=${group}]:checked`).value;
@@ -43,9 +42,9 @@ const steps = new Set();
 const clock = new Clock();
 const chart = new Chart(at("latency"));
 const experiments = new Experiments(at("experiment-log"));
-const lab = new Lab({begun, ended, incident: (text) => watch.incident(text), changed: paint});
 const inspector = new Inspector(at("records"), {records: api.records, deadLetters: api.deadLetters});
 const voice = new Voice(at("live"));
+const controls = new Controls(at("steps"), (name, argument) => lab[name](argument));
 const flow = new Flow(at("flow"), (action, name) => lab.run(action, name));
 const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
 
@@ -53,6 +52,7 @@ let page = null; // the answer of /page
 let store = null;
 let outbox = null;
 let watch = null;
+let lab = null;
 let producer = null;
 let consumers = [];
 let paused = null; // while paused: {events: the list to show, drawn: whether the newest event is drawn}
@@ -87,6 +87,8 @@ async function start() {
   const others = page.consumers.map(({url, name}) => new Worker(url, name, told));
   consumers = page.here_too ? [producer, ...others] : others;
   watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint, nowUs: serverUs});
+  lab = new Lab({page, store, outbox, watch, producer, consumers, nameOf, begun, said: (text) => experiments.say(text), ended,
+    incident: (text) => watch.incident(text), changed: paint, deadLetters});
 
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
@@ -136,7 +138,7 @@ function begun(title) {
 
 async function ended(problem, step) {
   experiments.end(problem);
-  if (!problem) steps.add(step);
+  if (!problem && step) steps.add(step);
   await Promise.all(consumers.map((worker) => worker.ask()));
   await watch.ask();
   paint();
@@ -184,9 +186,7 @@ function paintNow() {
   paintHeader();
   paintEvents();
   voice.tell(store.order, page.stages);
-  const slow = consumers.find((worker) => nameOf(worker) === "consumer")?.slowMs ?? 0;
-  if (!slowing && !lab.busy) at("slow").value = slow;
-  setText(at("slow-says"), `${at("slow").value} ms an event`);
+  controls.draw(lab.busy, consumers.find((worker) => nameOf(worker) === "consumer")?.slowMs ?? 0);
   notice(steps, {producer, consumers, group: page.group, counts: proof.counts});
   drawSteps(at("steps"), steps);
   if (cluster && drawnCluster !== cluster) {
@@ -249,22 +249,13 @@ const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate
 
 at("send").addEventListener("click", send);
 at("count").addEventListener("change", paint);
-at("slow").addEventListener("input", () => {
-  clearTimeout(slowing);
-  slowing = setTimeout(slow, SETTLE_MS);
-  paint();
-});
+const deadLetters = () => inspector.deadLetters(page.dead_letter_topic, page.experiments.resend && ((letter, value) => lab.resend(letter, value)));
 
-let slowing = null; // the slider is being moved
-function slow() {
-  slowing = lab.busy ? setTimeout(slow, SETTLE_MS) : null;
-  if (!slowing) lab.slow(Number(at("slow").value));
-}
 at("percentile").addEventListener("change", paintCharts);
 at("filter").addEventListener("input", paint);
 at("log-scale").addEventListener("change", paint);
 at("latency-log").addEventListener("change", paintCharts);
-at("dead-letters").addEventListener("click", () => inspector.deadLetters(page.dead_letter_topic));
+at("dead-letters").addEventListener("click", deadLetters);
 at("incidents").addEventListener("toggle", paintCharts);
 at("theme").addEventListener("click", () => setTimeout(paintCharts));
 at("help-open").addEventListener("click", () => at("help").showModal());

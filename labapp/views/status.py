@@ -32,6 +32,7 @@ class Status(View):
                     "partitions": sorted(event_table.owned) if settings.CONSUMES and ready else [],
                     "restore": _restore(),
                     "offsets": offsets() if settings.CONSUMES and ready else [],
+                    "acks": "all" if app.conf.producer_acks == -1 else str(app.conf.producer_acks),
                     "slow_ms": SLOWNESS.ms,
                     "started_us": _started_us,
                     "now_us": now_us(),  # by which the page measures how far its own clock is off

@@ -3,7 +3,7 @@
 Two answers have their dataclasses elsewhere: the cluster's state in kafka/overview.py, and the gaps between stages in event/gaps.py.
 """
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -157,6 +157,7 @@ class Status(TypedDict):
     partitions: list[Number]
     restore: Restore | None
     offsets: list[Offsets]
+    acks: Annotated[str, Meta(description="Which acknowledgements the producer waits for: all, 1 or 0.", examples=["all"])]
     slow_ms: Annotated[Number, Meta(description="How slow an experiment of the local lab makes it, in milliseconds an event.")]
     started_us: Microseconds
     now_us: Microseconds
@@ -167,12 +168,19 @@ class Arguments(TypedDict, total=False):
 
     seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: how long at most.")]
     ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event.")]
+    acks: Annotated[str, Meta(pattern="^(1|all)$", description="acks: what the producer starts again with.")]
+    key: Annotated[str, Meta(pattern="^[!-~]{1,128}$", description="write: the record's key.")]
+    value: Annotated[str, Meta(max_length=1000, description="write, resend: the record's value, any text.")]
+    place: Annotated[str, Meta(pattern=r"^\d{1,9}:\d{1,18}$", description="resend: partition and offset of the dead letter.")]
+    to: Annotated[str, Meta(pattern="^[0-9A-Za-z.:+-]{1,40}$", description="rewind: beginning, end, an offset or a time.")]
 
 
 class Said(TypedDict):
-    """What the lab said."""
+    """What the lab said. `write` also says where the record is."""
 
     said: list[str]
+    partition: NotRequired[Number]
+    offset: NotRequired[Number]
 
 
 class Consumer(TypedDict):

@@ -39,8 +39,8 @@ def experiment(page: Page, action: str, name: str) -> None:
     page.get_by_role("button", name=f"{action} {name}", exact=True).click()
 
 
-def experiment_done(page: Page) -> None:
-    expect(page.locator("#experiment-log li").first).to_contain_text("done in", timeout=SLOW)
+def experiment_done(page: Page, timeout: float = SLOW) -> None:
+    expect(page.locator("#experiment-log > li").first).to_contain_text("done in", timeout=timeout)
 
 
 def guided(page: Page, step: str) -> None:

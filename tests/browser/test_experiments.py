@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from labapp.lab import BROKERS, Lab
 from tests.browser.person import SLOW, experiment, experiment_done, guided, happened, proof, proven, send, state
@@ -193,6 +193,127 @@ def test_a_restart_ends_slowness(page: Page, whole_lab: Lab) -> None:
     expect(page.get_by_role("slider", name="Slow consumer")).to_have_value("0")
     send(page, 10)
     proven(page, 10)
+
+
+def told(page: Page) -> Locator:
+    """The newest experiment's line, with its steps."""
+    return page.locator("#experiment-log > li").first
+
+
+def test_one_key_for_all(page: Page, whole_lab: Lab) -> None:
+    """Events with one key all go to one partition, and each is an event of its own."""
+    guided(page, "one-key")
+    page.get_by_role("button", name="Send 50 and 50").click()
+    experiment_done(page)
+    proven(page, 100)
+    steps = told(page).locator(".done-steps li").all_inner_texts()
+
+    shared, alone = (sorted(map(int, re.findall(r"(\d+) to partition", step))) for step in steps)
+    assert sum(shared) == 50
+    assert shared[0] > 0
+    assert alone == [0, 50]
+    happened(page, "one key for 50 events")
+    page.reload()
+    proven(page, 100)
+
+
+def test_the_same_request_twice(page: Page, whole_lab: Lab) -> None:
+    """A request that is sent again is two records and one row, which says that it was delivered twice."""
+    guided(page, "twice")
+    page.get_by_role("button", name="Send one twice").click()
+    experiment_done(page)
+
+    expect(told(page)).to_contain_text(re.compile(r"partition (\d), offset (\d+)\. Sent again with the same key: offset \d+"))
+    expect(told(page)).to_contain_text("There is one row of it, and the row says: delivered 2 times.")
+    proven(page, 1)
+    expect(page.locator("#proof-line")).to_contain_text("1 was delivered again, and recorded once.")
+    happened(page, "the same request twice")
+    page.locator("#events .body .row").first.click()
+    expect(page.locator("#events .detail")).to_contain_text("delivered 2 times, recorded once")
+
+
+def test_a_record_that_cant_be_read(page: Page, whole_lab: Lab) -> None:
+    """It goes to the dead letters with its reason, and the next event is recorded; sent again it comes back; mended it is a row."""
+    guided(page, "unreadable")
+    page.get_by_role("button", name="Write a bad record").click()
+    experiment_done(page)
+    proof(page, sent=1, dead=1, missing=0)
+    expect(page.locator("#proof-line")).to_contain_text("in the dead-letter topic 1, missing 0")
+    letters = page.locator("#records tbody tr")
+    expect(letters.first).to_contain_text("not JSON")
+    happened(page, "a record that can’t be read")
+    send(page)
+    proof(page, recorded=1)
+
+    before = letters.count()
+    letters.first.get_by_role("button", name="Send again").click()
+    expect(told(page)).to_contain_text("It can’t be read either", timeout=SLOW)
+    experiment_done(page)
+    expect(letters).to_have_count(before + 1)
+
+    letters.first.get_by_role("textbox").fill('{"id": "mended"}')
+    letters.first.get_by_role("button", name="Send again").click()
+    expect(told(page)).to_contain_text("It is recorded now.", timeout=SLOW)
+    proven(page, 2)
+    expect(page.locator("#events")).to_contain_text("mended")
+
+
+def test_rewind(page: Page, whole_lab: Lab) -> None:
+    """The group reads everything again: each event is delivered twice, and none has two rows."""
+    guided(page, "rewind")
+    send(page, 10)
+    proven(page, 10)
+    page.get_by_role("button", name="Back to the beginning").click()
+    experiment_done(page)
+
+    expect(told(page)).to_contain_text("Stopping consumer: only a group without members can be rewound.")
+    expect(told(page)).to_contain_text(re.compile(r"\d+ events come again\."))
+    happened(page, "first-group rewound")
+    proven(page, 10)
+    expect(page.locator("#proof-line")).to_contain_text("10 were delivered again, and recorded once.")
+    expect(page.locator("#steps li[data-step=rewind]")).to_have_class("done")
+
+
+def test_a_third_consumer(page: Page, whole_lab: Lab) -> None:
+    """Of three members one has no partition, until another one is stopped."""
+    guided(page, "third")
+    page.get_by_role("button", name="Start two more").click()
+    experiment_done(page)
+    members = page.locator(".lane[aria-label=Consumers] .box")
+    idle = members.filter(has_text="first-group, no partition")
+    busy = members.filter(has_text=re.compile(r"first-group, partition \d"))
+    expect(idle).to_have_count(1, timeout=SLOW)
+    expect(busy).to_have_count(2, timeout=SLOW)
+    happened(page, "a third consumer joins")
+
+    stopped = busy.first.get_attribute("data-name")
+    experiment(page, "stop", stopped)
+    state(page, stopped, "offline")
+    expect(idle).to_have_count(0, timeout=SLOW)
+    expect(busy).to_have_count(2, timeout=SLOW)
+    send(page, 10)
+    proven(page, 10)
+
+
+def test_lose_events_on_purpose(page: Page, whole_lab: Lab) -> None:
+    """With acks=1 the page names what is missing, in red and with offsets; the same with acks=all adds nothing to it."""
+    guided(page, "lose")
+    line = page.locator("#proof-line")
+    page.get_by_role("button", name="With acks=all").click()
+    experiment_done(page, timeout=180_000 * PATIENCE)
+    expect(told(page)).to_contain_text("Nothing is missing: what was acknowledged, the other broker had too.")
+    expect(line).to_contain_text("missing 0")
+    expect(line).to_have_attribute("data-missing", "false")
+
+    page.get_by_role("button", name="With acks=1").click()
+    expect(page.locator(".box[data-name=producer]")).to_contain_text("acks=1", timeout=SLOW)
+    experiment_done(page, timeout=180_000 * PATIENCE)
+    expect(told(page)).to_contain_text("missing. The leader alone had them, and had acknowledged them.")
+    expect(line).to_have_attribute("data-missing", "true")
+    expect(line).to_contain_text(re.compile(r"Partition \d, offsets \d+ to \d+"))
+    happened(page, "producer: acks=1")
+    happened(page, "leader moved")
+    expect(page.locator(".box[data-name=producer]")).not_to_contain_text("acks=1")
 
 
 def test_other_sites_start_no_experiment(lab: Lab) -> None:

@@ -220,6 +220,38 @@ class TestOne:
         assert request(whole.lab.ports[name], "GET", "/ping").body.decode() == f"pong:{group}"
 
 
+class TestSettings:
+    def test_one_start(self, whole: Running) -> None:
+        """A worker that is started with settings has them, also after a kill, until it is started anew; a broker takes none."""
+        port = whole.lab.ports["fan-out"]
+        done(whole.lab, "start", "fan-out", "CONSUMER_GROUP=first-group")
+        before = status(whole.lab, "fan-out")["pid"]
+        assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
+        done(whole.lab, "kill", "fan-out")
+        wait_for(lambda: status(whole.lab, "fan-out")["pid"] not in (before, None), "it is back")
+        done(whole.lab, "start", "fan-out")  # which waits until it is ready
+        assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
+
+        done(whole.lab, "restart", "fan-out")
+        assert request(port, "GET", "/ping").body.decode() == "pong:second-group"
+        done(whole.lab, "stop", "fan-out")
+        for setting in ("CONSUMER_GROUP", "CONSUMER_GROUP=$(id)", "CONSUMER_GROUP=a b", "*=1"):
+            assert "is no setting" in run(whole.lab, "start", "fan-out", setting).stderr
+        done(whole.lab, "stop", "broker-2")
+        assert run(whole.lab, "start", "broker-2", "A=1").stderr == "broker-2 takes no settings: only workers do.\n"
+
+    def test_slow(self, whole: Running) -> None:
+        """A consumer that is slow says so; one that starts is not slow; what is no running consumer can't be."""
+        port = whole.lab.ports["consumer"]
+        assert done(whole.lab, "slow", "consumer", "30") == "consumer takes 30 ms more for each event.\n"
+        wait_for(lambda: request(port, "GET", "/status").json["slow_ms"] == 30, "it is slow")
+
+        done(whole.lab, "restart", "consumer")
+        assert request(port, "GET", "/status").json["slow_ms"] == 0
+        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer is no consumer: choose one of")
+        assert run(whole.lab, "slow", "fan-out", "30").stderr == "fan-out is not running, so there is nothing to slow down.\n"
+
+
 class TestFreeze:
     def test_time_is_up(self, whole: Running) -> None:
         """A frozen broker goes on by itself when its time is up, as the same process."""

@@ -34,7 +34,23 @@ export class Outbox {
     this.#told.changed();
   }
 
-  async #post(clickedUs) {
+  // Sends `count` events at full speed: each with a key of its own, or all with that of the first. Resolves to what the producer answered.
+  async group(count, oneKey) {
+    const answers = [await this.#post(nowUs())];
+    if (!answers[0]) throw new Error("The first event was not acknowledged.");
+    const [{key}] = answers;
+    await burst(count - 1, 0, async (us) => answers.push(await this.#post(us, oneKey ? key : null)), new AbortController().signal, nowUs);
+    return answers.filter(Boolean);
+  }
+
+  // Sends one request twice, with the same key and the same value. Resolves to both answers.
+  async twice() {
+    const first = await this.#post(nowUs());
+    return first && [first, await api.send(first.key, first.value)];
+  }
+
+  // `recordKey`: a key that is in use, null for one of its own. Resolves to the producer's answer with the value sent; undefined if it failed.
+  async #post(clickedUs, recordKey = null) {
     if (!this.#clock.best) await this.#told.measure();
     const aheadUs = this.#clock.correctionUs;
     const key = uuid7((clickedUs - aheadUs) / 1000);
@@ -47,12 +63,16 @@ export class Outbox {
     try {
       const answer = await persistently(() => this.#lanes.run(async () => {
         const asked = nowUs();
-        const found = await api.send(key, value);
+        const found = await api.send(recordKey ?? key, value);
         this.#clock.sample(asked, found.stages.received_us, found.stages.acknowledged_us, nowUs());
         return found;
       }), (sentence) => this.#told.problem(`${sentence} Trying again with the same key.`));
-      this.#store.acknowledged(key, answer);
+      const rowKey = recordKey ? `${answer.topic}-${answer.partition}-${answer.offset}` : key;
+      if (rowKey !== key) this.#store.renamed(key, rowKey);
+      this.#store.acknowledged(rowKey, answer);
       this.#told.problem(null);
+      this.#told.changed();
+      return {...answer, value};
     } catch (error) {
       if (error.status === 401) this.#running?.abort(); // the person gave no token: do not ask again for each event of the burst
       this.#store.failed(key, error.message);

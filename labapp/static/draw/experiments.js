@@ -1,12 +1,46 @@
-// Draws a line for each experiment: what was done, how long it took, and what it proved. Only the local lab has experiments.
+// The controls of the experiments in the guide, and a line for each that was run: what was done, how long it took, and what it proved. Only the local lab has experiments.
 
 import {element, setText} from "./dom.js";
 import {clock, duration, nowUs} from "../state/time.js";
 
 const LINES = 5;
+const SETTLE_MS = 400; // how long the slider stands still before it counts
+
+export class Controls {
+  #buttons; #slider; #says; #run; #busy = false; #settling = null;
+
+  // The buttons have data-run and data-with. They call run(name of the experiment, its argument), and so does the slider.
+  constructor(guide, run) {
+    this.#run = run;
+    this.#buttons = guide.querySelectorAll("[data-run]");
+    for (const button of this.#buttons) button.addEventListener("click", () => run(button.dataset.run, button.dataset.with));
+    this.#slider = guide.querySelector("#slow");
+    this.#says = guide.querySelector("#slow-says");
+    this.#slider.addEventListener("input", () => {
+      clearTimeout(this.#settling);
+      this.#settling = setTimeout(() => this.#settled(), SETTLE_MS);
+      this.#tell();
+    });
+  }
+
+  // `slowMs`: how slow the consumer is
+  draw(busy, slowMs) {
+    this.#busy = busy;
+    for (const button of this.#buttons) button.disabled = busy;
+    if (!this.#settling && !busy) this.#slider.value = slowMs;
+    this.#tell();
+  }
+
+  #settled() {
+    this.#settling = this.#busy ? setTimeout(() => this.#settled(), SETTLE_MS) : null;
+    if (!this.#settling) this.#run("slow", Number(this.#slider.value));
+  }
+
+  #tell() { setText(this.#says, `${this.#slider.value} ms an event`); }
+}
 
 export class Experiments {
-  #log; #outcome = null; #proof = null; #began = 0;
+  #log; #outcome = null; #steps = null; #proof = null; #began = 0;
 
   constructor(log) {
     this.#log = log;
@@ -15,9 +49,15 @@ export class Experiments {
   begin(title) {
     this.#outcome = element("span", {}, " …");
     this.#proof = element("span", {class: "proof-of"});
-    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, clock(nowUs())), ` ${title}`, this.#outcome, " ", this.#proof));
+    this.#steps = element("ol", {class: "done-steps"});
+    this.#log.prepend(element("li", {}, element("span", {class: "mono soft"}, clock(nowUs())), ` ${title}`, this.#outcome, this.#steps, " ", this.#proof));
     while (this.#log.children.length > LINES) this.#log.lastChild.remove();
     this.#began = performance.now();
+  }
+
+  // What is done now, or what has come of it
+  say(text) {
+    this.#steps.append(element("li", {}, text));
   }
 
   // `problem`: why it failed, or null

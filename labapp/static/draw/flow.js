@@ -23,7 +23,7 @@ export class Flow {
   draw(view) {
     const boxes = [];
     const {producer, consumers, cluster, experiments, lab} = view;
-    boxes.push([0, "producer", {title: "producer", state: producer.state, since: producer.sinceUs, port: producer.port, notes: []}]);
+    boxes.push([0, "producer", {title: "producer", state: producer.state, since: producer.sinceUs, port: producer.port, notes: producer.acks === "all" ? [] : [`acks=${producer.acks}`]}]);
     if (cluster) {
       for (const broker of cluster.brokers) {
         const leads = cluster.topics[0]?.partitions.filter((each) => each.leader === broker.id).map((each) => each.partition) ?? [];

@@ -37,6 +37,17 @@ export class Sent {
     this.#touch(key);
   }
 
+  // The event's record has a key that was in use, so its row has another one.
+  renamed(key, other) {
+    const sent = this.#byKey.get(key);
+    if (!sent) return;
+    this.#byKey.delete(key);
+    this.#byKey.set(other, sent);
+    this.#chunks[sent.chunk].delete(key);
+    this.#chunks[sent.chunk].add(other);
+    this.#touch(other);
+  }
+
   // `row`: of the page's group
   row({key, partition, offset, deliveries}) {
     const sent = this.#byKey.get(key);
@@ -109,22 +120,25 @@ export class Sent {
     return found.sort((a, b) => a[1] - b[1]);
   }
 
-  // {counts, missingKeys, again}. The states' counts add up to `sent`.
+  // {counts, missingKeys, missingOffsets, again}. The states' counts add up to `sent`.
   proof() {
     const counts = {sent: this.#byKey.size + this.#expired.sent, acknowledged: this.#expired.sent, twice: this.#expired.twice};
     for (const state of STATES) counts[state] = 0;
     counts.expired = this.#expired.sent;
     let {again} = this.#expired;
-    const missingKeys = [];
+    const missingKeys = [], missingOffsets = {}; // the latter by partition
     for (const [key, sent] of this.#byKey) {
       const state = this.stateOf(sent);
       counts[state]++;
-      if (state === "missing") missingKeys.push(key);
+      if (state === "missing") {
+        missingKeys.push(key);
+        (missingOffsets[sent.partition] ??= []).push(sent.offset);
+      }
       if (sent.offset !== undefined) counts.acknowledged++;
       if (sent.twice) counts.twice++;
       if (sent.again) again++;
     }
-    return {counts, missingKeys, again};
+    return {counts, missingKeys, missingOffsets, again};
   }
 
   // -- over a reload of the page
