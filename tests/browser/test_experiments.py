@@ -1,7 +1,9 @@
 """The experiments from the page: consumers and brokers stopped, started and killed, and the proof that nothing is lost."""
 
+import json
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from labapp.lab import BROKERS, Lab
@@ -337,3 +339,25 @@ def test_other_sites_start_no_experiment(lab: Lab) -> None:
     rebound = {"Origin": "http://evil.example", "Host": "evil.example"}
     assert request(port, "POST", "/lab/stop/consumer", b"{}", own | rebound).status == 421
     assert request(port, "POST", "/lab/stop/controller", b"{}", own).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("slow/consumer", {"ms": 501}),
+        ("slow/consumer", {"ms": "1"}),
+        ("slow/consumer", []),
+        ("freeze/consumer", {}),
+        ("freeze/consumer", {"seconds": 3600}),
+        ("acks/producer", {"acks": "0"}),
+        ("write/first-topic", {"key": "k"}),
+        ("resend/dlq", {"place": "--all", "value": ""}),
+        ("rewind/first-group", {"to": "--dry-run end"}),
+    ],
+)
+def test_arguments(lab: Lab, path: str, body: object) -> None:
+    """What an experiment can't take is refused before anything is done."""
+    port = lab.ports["producer"]
+    own = {"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}", "Content-Type": "application/json"}
+
+    assert request(port, "POST", f"/lab/{path}", json.dumps(body).encode(), own).status == 400

@@ -154,11 +154,12 @@ def test_an_event_whose_records_key_was_in_use(scripts: Page, row_first: bool) -
     """It is counted once under the key of its row, whether the row comes before the acknowledgement or after it."""
     body = """
         const store = new it.Store("group");
-        const row = {key: "topic-1-8", record_key: "k", topic: "topic", partition: 1, offset: 8, deliveries: 1, value: {id: 2}, stages: {consumed_us: 9}};
+        const place = {topic: "topic", partition: 1, offset: 8};
+        const row = {...place, key: "topic-1-8", record_key: "k", deliveries: 1, value: {id: 2}, stages: {consumed_us: 9}};
         store.posting("mine", {id: 2}, 1, 1);
         if (given) store.row(row, "group");
         store.renamed("mine", "topic-1-8");
-        store.acknowledged("topic-1-8", {topic: "topic", partition: 1, offset: 8, stages: {received_us: 2}});
+        store.acknowledged("topic-1-8", {...place, stages: {received_us: 2}});
         if (!given) store.row(row, "group");
         const {counts} = store.sent.proof();
         const saved = store.sent.changes().filter(([name]) => name === "sent-0").map(([, text]) => JSON.parse(text).map(([key]) => key));
