@@ -272,8 +272,8 @@ function pause() {
 
 document.addEventListener("keydown", (press) => {
   if (press.ctrlKey || press.metaKey || press.altKey || document.querySelector("dialog[open]")) return;
-  const typing = press.target.matches("input[type=search], select, textarea");
-  const ownArrows = press.target.matches("input[type=radio], [tabindex]");
+  const typing = press.target.matches("input[type=search], input[type=text], select, textarea");
+  const ownArrows = press.target.matches("input[type=radio], input[type=range], [tabindex]");
   if (press.key === "Escape") {
     if (typing) press.target.value = "";
     if (typing || !list.close()) press.target.blur?.();
