@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import {uuid7} from "./sender.js";
+import {brokerName} from "../state/incidents.js";
 import {nowUs, plural} from "../state/time.js";
 
 const THAWS = ["start", "stop", "kill", "thaw"];
@@ -77,7 +78,7 @@ export class Lab {
       const value = '{"id": "half a reco';
       this.#store.posting(key, value, null, nowUs());
       const {partition, offset} = await api.experiment("write", this.#page.topic, {key, value});
-      this.#store.acknowledged(key, {topic: this.#page.topic, partition, offset, stages: {}});
+      this.#store.acknowledged(key, {topic: this.#page.topic, partition, offset, stages: {received_us: null, produced_us: null, appended_us: null}});
       this.#told.incident("a record that can’t be read");
       this.#told.said(`Written to partition ${partition}, offset ${offset}: ${value}`);
       await this.#until("the dead letter", () => this.#store.sent.get(key).end === "dead");
@@ -94,6 +95,7 @@ export class Lab {
       this.#told.incident("a dead letter sent again");
       this.#told.said(`Sent again to ${topic}, partition ${partition}: ${value}`);
       const {key} = letter;
+      if (key === null) return; // its row would have a name that nobody knows yet
       const left = (await api.deadLetters(1)).records[0];
       const outcome = await this.#until("the row, or the next dead letter", async () => {
         const newest = (await api.deadLetters(1)).records[0];
@@ -234,18 +236,20 @@ export class Lab {
 
   // Resolves to the name of the broker that leads all partitions. The other one is started anew, if it leads one.
   async #oneLeader() {
-    const leaders = () => new Set(this.#watch.cluster.topics[0].partitions.map((each) => `broker-${each.leader}`));
-    const inSync = () => this.#watch.cluster.topics[0].partitions.every((each) => each.in_sync.length === each.replicas.length);
+    const partitions = () => this.#watch.cluster.topics[0].partitions;
+    const leaders = () => new Set(partitions().map((each) => brokerName(each.leader)));
+    const settled = async () => {
+      await this.#watch.ask();
+      return partitions().every((each) => each.leader !== null && each.in_sync.length === each.replicas.length);
+    };
+    await this.#until("all copies in sync", settled);
     const [leader, ...others] = leaders();
     for (const other of others) {
       this.#told.said(`Starting ${other} anew, so that ${leader} leads each partition.`);
       await this.#act("stop", other);
       await this.#act("start", other);
     }
-    await this.#until("one leader, with all copies in sync", async () => {
-      await this.#watch.ask();
-      return leaders().size === 1 && leaders().has(leader) && inSync();
-    });
+    await this.#until("one leader, with all copies in sync", async () => await settled() && leaders().size === 1 && leaders().has(leader));
     return leader;
   }
 
