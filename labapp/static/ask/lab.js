@@ -91,15 +91,16 @@ export class Lab {
   resend(letter, value) {
     return this.#perform("unreadable", "send a dead letter again", async () => {
       const {offset, partition, topic} = letter.headers;
+      const place = ({records: [newest]}) => `${newest.partition}:${newest.offset}`;
+      const before = place(await api.deadLetters(1));
       await api.experiment("resend", this.#page.dead_letter_topic, {place: `${letter.partition}:${letter.offset}`, value});
       this.#told.incident("a dead letter sent again");
       this.#told.said(`Sent again to ${topic}, partition ${partition}: ${value}`);
       const {key} = letter;
       if (key === null) return; // its row would have a name that nobody knows yet
-      const left = (await api.deadLetters(1)).records[0];
       const outcome = await this.#until("the row, or the next dead letter", async () => {
-        const newest = (await api.deadLetters(1)).records[0];
-        if (newest.offset !== left.offset || newest.partition !== left.partition) return `It can’t be read either: ${newest.headers.reason}.`;
+        const newest = await api.deadLetters(1);
+        if (place(newest) !== before) return `It can’t be read either: ${newest.records[0].headers.reason}.`;
         try {
           this.#store.row(await api.event(this.#someConsumer().base, key), this.#page.group);
           return `It is recorded now. Its first record stays at offset ${offset}: nobody can change what is in a topic.`;
@@ -134,7 +135,8 @@ export class Lab {
       }
       await this.#until("all events read again", async () => {
         await this.#watch.ask();
-        return this.#watch.group(this.#page.group)?.partitions.every((each) => each.lag === 0);
+        const found = this.#watch.group(this.#page.group)?.partitions ?? [];
+        return found.length > 0 && found.every((each) => each.lag === 0) && members.every((worker) => worker.state === "online");
       });
       for (const worker of members) await worker.history();
     });
