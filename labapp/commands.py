@@ -1,6 +1,7 @@
 """Commands beside `worker`. Each ends with one sentence and exit code 1 if it can't do its work."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from typing import Any, ClassVar, NoReturn
@@ -174,12 +175,15 @@ class resend(Command):
             help="One dead letter; may be given several times.",
         ),
         option("--all", "every", is_flag=True, help="All of them."),
+        option("--value", metavar="TEXT", help="What to send instead of the value of the one dead letter at --place."),
         option("--dry-run", is_flag=True, help="Only say what would be sent."),
     ]
 
-    async def work(self, ids: tuple[str, ...], every: bool, dry_run: bool) -> None:
+    async def work(self, ids: tuple[str, ...], every: bool, value: str | None, dry_run: bool) -> None:
         if bool(ids) == every:
             raise SystemExit("Say which dead letters: --place PARTITION:OFFSET, or --all.")
+        if value is not None and len(ids) != 1:
+            raise SystemExit("--value goes with one --place.")
         async with admin.admin_client() as client, AIOKafkaConsumer(**connection.options()) as consumer:
             partitions = await admin.partitions_of(client, settings.DEAD_LETTER_TOPIC)
             letters = {f"{letter.partition}:{letter.offset}": letter for letter in await dead_letters.read(consumer, partitions)}
@@ -188,6 +192,8 @@ class resend(Command):
         chosen = {one: letter for one, letter in letters.items() if every or one in ids}
         if strangers := [one for one, letter in chosen.items() if not dead_letters.is_ours(letter)]:
             raise SystemExit(f"{', '.join(strangers)} of {settings.DEAD_LETTER_TOPIC} does not say where it came from: nothing was sent.")
+        if value is not None:
+            chosen = {one: dataclasses.replace(letter, value=value.encode()) for one, letter in chosen.items()}
         if not dry_run:
             async with AIOKafkaProducer(**connection.options(), acks="all", max_request_size=connection.REQUEST_BYTES_MAX) as producer:
                 await dead_letters.send_again(producer, chosen.values())

@@ -1,51 +1,171 @@
-"""Experiments from the page, in the local lab only: the lab's own command stops, starts and kills its processes.
+"""Experiments from the page, in the local lab only. EXPERIMENTS lists them all; most run one command of the lab.
 
 They are off unless LAB_CONTROL names the lab's folder. The lab sets it for its producer.
 """
 
 import asyncio
+import re
+import subprocess
 import sys
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka.errors import KafkaError
+from faust.exceptions import NotReady
 
 from labapp import settings
+from labapp.app import kafka_producer
 from labapp.web.answers import Refused
 
-ACTIONS = ["stop", "start", "kill"]
-PROCESSES = [*(consumer.name for consumer in settings.CONSUMERS if consumer.name), "broker-1", "broker-2"] if settings.LAB_CONTROL else []
+CONSUMERS = [consumer.name for consumer in settings.CONSUMERS if consumer.name]
+BROKERS = ["broker-1", "broker-2"]
 TIMEOUT_SECONDS = 60
 
-
-class Experiments:
-    """One experiment at a time."""
-
-    def __init__(self) -> None:
-        self._one_at_a_time = asyncio.Lock()
-
-    async def run(self, action: str, process: str) -> str:
-        """Returns the last line that the lab printed, once the action is done. Raises Refused."""
-        if action not in ACTIONS or process not in PROCESSES:
-            raise Refused(404, f"An experiment is one of {', '.join(ACTIONS)} with one of {', '.join(PROCESSES)}.")
-        if self._one_at_a_time.locked():
-            raise Refused(409, "Another experiment is under way.")
-        async with self._one_at_a_time:
-            printed = await _lab(action, process)
-        return printed.decode(errors="replace").strip().rpartition("\n")[2]
+Arguments = dict[str, Any]
+Said = dict[str, Any]  # of web/shapes.py
 
 
-EXPERIMENTS = Experiments()
+class Experiment(NamedTuple):
+    """What `run` may be done to, by name. It gets the name and the request's arguments, and raises Refused."""
+
+    on: Sequence[str]
+    run: Callable[[str, Arguments], Awaitable[Said]]
 
 
-async def _lab(*arguments: str) -> bytes:
-    """Runs one command of the lab and returns what it printed. Raises Refused with what went wrong."""
-    process = await asyncio.create_subprocess_exec(
+def number(arguments: Arguments, name: str, least: int, most: int) -> int:
+    """The whole number of that name. Raises Refused."""
+    found = arguments.get(name)
+    if not isinstance(found, int) or not least <= found <= most:
+        raise Refused(400, f"{name} is a whole number from {least} to {most}.")
+    return found
+
+
+def matching(arguments: Arguments, name: str, pattern: str) -> str:
+    """The text of that name. Raises Refused."""
+    found = arguments.get(name)
+    if not isinstance(found, str) or not re.fullmatch(pattern, found):
+        raise Refused(400, f"{name} is a text that matches {pattern}.")
+    return found
+
+
+def _lab_command(action: str) -> Callable[[str, Arguments], Awaitable[Said]]:
+    """An experiment that is done when the lab's command of this name has ended."""
+
+    async def run(name: str, arguments: Arguments) -> Said:
+        return await _run("labapp.lab", action, name)
+
+    return run
+
+
+async def _freeze(name: str, arguments: Arguments) -> Said:
+    """Done once the process is frozen. The lab's command goes on until it is thawed, and thaws it in time."""
+    seconds = number(arguments, "seconds", 1, 60)
+    command = await _started("labapp.lab", "freeze", name, "--seconds", str(seconds))
+    assert command.stdout is not None
+    first = await command.stdout.readline()
+    ended = asyncio.create_task(command.communicate())
+    if not first:
+        raise Refused(502, _sentence((await ended)[1]))
+    _going_on.add(ended)
+    ended.add_done_callback(_going_on.discard)
+    return {"said": [first.decode().strip()]}
+
+
+async def _slow(name: str, arguments: Arguments) -> Said:
+    return await _run("labapp.lab", "slow", name, str(number(arguments, "ms", 0, 500)))
+
+
+async def _join(name: str, arguments: Arguments) -> Said:
+    """Starts a consumer of another group as one more member of this group."""
+    return await _run("labapp.lab", "start", name, f"CONSUMER_GROUP={settings.CONSUMER_GROUP}")
+
+
+async def _acks(name: str, arguments: Arguments) -> Said:
+    """Answers before this worker stops, and is started again with these acknowledgements."""
+    acks = matching(arguments, "acks", "1|all")
+    _start_apart("labapp.lab", "restart", name, *(["FAUST_PRODUCER_ACKS=1"] if acks == "1" else []))
+    return {"said": [f"{name} restarts with acks={acks}."]}
+
+
+async def _write(topic: str, arguments: Arguments) -> Said:
+    """Writes a record as any program could: with any text for a value, and without our headers."""
+    key, value = matching(arguments, "key", "[!-~]{1,128}"), matching(arguments, "value", ".{0,1000}")
+    try:
+        async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
+            written = await (await kafka_producer().send(topic, value.encode(), key.encode()))
+    except (KafkaError, NotReady, TimeoutError):
+        raise Refused(503, "Kafka did not acknowledge the record.") from None
+    return {"said": ["The record is written."], "partition": written.partition, "offset": written.offset}
+
+
+async def _resend(topic: str, arguments: Arguments) -> Said:
+    place, value = matching(arguments, "place", r"\d{1,9}:\d{1,18}"), matching(arguments, "value", ".{0,1000}")
+    return await _run("labapp", "resend", f"--place={place}", f"--value={value}")
+
+
+async def _rewind(group: str, arguments: Arguments) -> Said:
+    return await _run("labapp", "rewind", f"--to={matching(arguments, 'to', '[0-9A-Za-z.:+-]{1,40}')}")
+
+
+_going_on: set[asyncio.Task[Any]] = set()
+
+EXPERIMENTS = {
+    "stop": Experiment([*CONSUMERS, *BROKERS], _lab_command("stop")),
+    "start": Experiment([*CONSUMERS, *BROKERS], _lab_command("start")),
+    "kill": Experiment([*CONSUMERS, *BROKERS], _lab_command("kill")),
+    "freeze": Experiment(["producer", *CONSUMERS, *BROKERS], _freeze),
+    "slow": Experiment(CONSUMERS, _slow),
+    "join": Experiment(["fan-out"], _join),
+    "acks": Experiment(["producer"], _acks),
+    "lose": Experiment(BROKERS, _lab_command("lose")),
+    "write": Experiment([settings.KAFKA_TOPIC], _write),
+    "resend": Experiment([settings.DEAD_LETTER_TOPIC], _resend),
+    "rewind": Experiment([settings.CONSUMER_GROUP], _rewind),
+    "thaw": Experiment([*CONSUMERS, *BROKERS], _lab_command("thaw")),  # a frozen producer can't be asked
+}
+
+
+def offered() -> dict[str, list[str]]:
+    """Each experiment and what it may be done to. Empty outside the lab."""
+    return {action: list(experiment.on) for action, experiment in EXPERIMENTS.items()} if settings.LAB_CONTROL else {}
+
+
+_one_at_a_time = asyncio.Lock()
+
+
+async def run(action: str, name: str, arguments: Arguments) -> Said:
+    """Returns what the lab said, once the experiment is done. Raises Refused."""
+    if name not in offered().get(action, []):
+        raise Refused(404, f"There is no such experiment. The experiments are {', '.join(EXPERIMENTS)}.")
+    if _one_at_a_time.locked():
+        raise Refused(409, "Another experiment is under way.")
+    async with _one_at_a_time:
+        return await EXPERIMENTS[action].run(name, arguments)
+
+
+def _start_apart(*arguments: str) -> None:
+    """Starts a command that goes on when this worker is stopped. asyncio would kill it, and the lab stops the whole process group."""
+    null = subprocess.DEVNULL
+    command = [sys.executable, "-m", *arguments]
+    subprocess.Popen(command, env=settings.LAB_ENVIRONMENT, stdin=null, stdout=null, stderr=null, start_new_session=True)
+
+
+async def _started(*arguments: str) -> Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "labapp.lab",
         *arguments,
         env=settings.LAB_ENVIRONMENT,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def _run(*arguments: str) -> Said:
+    """Runs a command to its end and returns the last line that it printed. Raises Refused with what went wrong."""
+    process = await _started(*arguments)
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             out, errors = await process.communicate()
@@ -55,5 +175,9 @@ async def _lab(*arguments: str) -> bytes:
         if process.returncode is None:
             process.kill()
     if process.returncode:
-        raise Refused(502, errors.decode(errors="replace").strip() or "The lab failed without a word.")
-    return out
+        raise Refused(502, _sentence(errors))
+    return {"said": [out.decode(errors="replace").strip().rpartition("\n")[2]]}
+
+
+def _sentence(errors: bytes) -> str:
+    return errors.decode(errors="replace").strip() or "The lab failed without a word."

@@ -278,4 +278,6 @@ POSTS_UNDER_WAY: int = config("POSTS_UNDER_WAY", 1000, number(1, 100_000))
 CONSUMERS: list[Consumer] = config("CONSUMERS", "http://localhost:8000,http://localhost:8001,http://localhost:8002", consumers)
 # The folder of the local lab whose processes the page may stop, start and kill. Empty: none. The lab sets it for its producer.
 LAB_CONTROL: str = config("LAB_CONTROL", "", str)
+# The file by which the local lab slows a consumer down, for an experiment. Empty: it can't. The lab sets it for its consumers.
+LAB_SLOW: str = config("LAB_SLOW", "", str)
 LAB_ENVIRONMENT = {**os.environ, "LAB_FOLDER": LAB_CONTROL}

@@ -14,6 +14,7 @@ from faust.types import TP
 from labapp import settings
 from labapp.app import app, event_table, kafka_producer, source
 from labapp.consume.feed import FEED
+from labapp.consume.slow import SLOWNESS
 from labapp.consume.writer import WRITERS, Connections, PartitionWriter, run_or_end
 from labapp.event.row import offset_of
 from labapp.event.rows import newest_offset
@@ -37,6 +38,7 @@ async def write_rows(stream: Any) -> None:
     WRITERS.clear()  # those of an earlier run of this agent write no more
     async with asyncio.TaskGroup() as group:
         async for event in stream.noack().events():
+            await SLOWNESS.delay(len(event.value))
             partition = event.value[0].partition
             if partition not in WRITERS:
                 WRITERS[partition] = PartitionWriter(TP(settings.KAFKA_TOPIC, partition), _shared)
@@ -72,6 +74,11 @@ async def notice_restarted_logs() -> None:
             return
         await asyncio.sleep(END_LOOKS_APART_SECONDS)
     consumer.restarted_logs.update(behind)
+
+
+@app.task
+async def watch_slowness() -> None:
+    await SLOWNESS.watch(cast(BatchConsumer, app.consumer))
 
 
 @app.task

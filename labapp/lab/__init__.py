@@ -66,6 +66,14 @@ class Lab:
     def logs(self) -> Path:
         return self.folder / "logs"
 
+    def settings_file(self, name: str) -> Path:
+        """The settings that a worker was started with beside the lab's own: NAME=VALUE, separated by spaces."""
+        return self.folder / f"{name}.settings"
+
+    def slow_file(self, name: str) -> Path:
+        """What it has in it is how slow the consumer is, in milliseconds an event."""
+        return self.folder / f"{name}.slow"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 

@@ -1,4 +1,5 @@
-"""The lab's commands: `python -m labapp.lab up`, `kafka`, `status`, `stop`, `start`, `kill`, `clean-data`."""
+"""The lab's commands: `python -m labapp.lab up`, `kafka`, `status`, `stop`, `start`, `kill`, `freeze`, `thaw`, `slow`, `restart`, `lose`,
+`clean-data`."""
 
 import argparse
 import dataclasses
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from labapp.lab import APP, KAFKA, PORTS, Lab, LabError, from_environment, processes
+from labapp.lab import APP, BROKERS, KAFKA, PORTS, WORKERS, Lab, LabError, faults, from_environment, processes, supervisord
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +40,25 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="start Kafka, the producer and the consumer, until Ctrl+C")
     commands.add_parser("kafka", help="start Kafka alone, until Ctrl+C")
     commands.add_parser("status", help="what runs").add_argument("--json", action="store_true", help="for programs")
-    for name, text in (("stop", "stop one; it stays down"), ("start", "start one"), ("kill", "kill one with -9; it comes back")):
+    for name, text in (
+        ("stop", "stop one; it stays down"),
+        ("start", "start one"),
+        ("kill", "kill one with -9; it comes back"),
+        ("freeze", "freeze one (SIGSTOP), until it is thawed or this command ends"),
+        ("thaw", "let a frozen one go on (SIGCONT)"),
+    ):
         commands.add_parser(name, help=text).add_argument("name", metavar="NAME", help=", ".join(PORTS))
+    commands.choices["start"].add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of a worker, beside the lab's")
+    freeze = commands.choices["freeze"]
+    freeze.add_argument("--seconds", type=float, default=faults.FROZEN_SECONDS, help="how long at most; default: %(default)g")
+    slow = commands.add_parser("slow", help="make a consumer slow, until it ends; 0: no longer")
+    slow.add_argument("name", metavar="NAME", help=", ".join(supervisord.CONSUMERS))
+    slow.add_argument("ms", metavar="MS", type=int, help="milliseconds an event")
+    restart = commands.add_parser("restart", help="stop a worker and start it, with other settings or without")
+    restart.add_argument("name", metavar="NAME", help=", ".join(WORKERS))
+    restart.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="beside the lab's")
+    lose = commands.add_parser("lose", help="kill a broker while the other one, frozen, copies nothing of it")
+    lose.add_argument("name", metavar="NAME", choices=BROKERS, help=", ".join(BROKERS))
     commands.add_parser("clean-data", help="forget the local cluster's data")
     return parser
 
@@ -54,13 +72,30 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         case "status":
             _show(processes.statuses(lab), options.json)
         case "start":
-            processes.start(lab, _known(options.name), _say)
+            processes.start(lab, _known(options.name), _say, options.settings)
         case "stop":
             stopped = processes.stop(lab, _known(options.name))
             _say(f"{options.name} is {'stopped' if stopped else 'already down'}.")
         case "kill":
             processes.kill(lab, _known(options.name))
             _say(f"{options.name} is killed and comes back by itself.")
+        case "freeze":
+            _end_on_signals()
+            faults.freeze(lab, _known(options.name), options.seconds, _say)
+            _say(f"{options.name} is thawed.")
+        case "thaw":
+            thawed = faults.thaw(lab, _known(options.name))
+            _say(f"{options.name} is {'thawed' if thawed else 'not running'}.")
+        case "restart":
+            processes.stop(lab, _known(options.name))
+            processes.start(lab, options.name, _say, options.settings)
+        case "lose":
+            _end_on_signals()
+            faults.lose(lab, options.name, _say)
+            _say(f"{options.name} is killed.")
+        case "slow":
+            faults.slow(lab, _known(options.name), options.ms)
+            _say(f"{options.name} takes {options.ms} ms more for each event.")
         case "clean-data":
             processes.forget(lab)
             _say(f"The data in {lab.data} is forgotten.")
@@ -73,12 +108,16 @@ def _known(name: str) -> str:
 
 
 def _foreground(lab: Lab, names: Sequence[str]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _end_on_signals()
     began = time.monotonic()
     with processes.running(lab, names, _say):
         _say(f"\nReady after {time.monotonic() - began:.1f} s. Ctrl+C stops all of it.\n{_where(lab, names)}\n")
         _watch(lab)
+
+
+def _end_on_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -100,7 +139,7 @@ def _where(lab: Lab, names: Sequence[str]) -> str:
     lines += [
         ("brokers", f"{lab.bootstrap_servers} (controller {lab.ports['controller']})"),
         ("logs", f"{_typed(lab.logs)}/"),
-        ("more", f"{_typed(Path(sys.executable))} -m labapp.lab status, or stop, start, kill NAME: {', '.join(PORTS)}"),
+        ("more", f"{_typed(Path(sys.executable))} -m labapp.lab status, or stop, start, kill, freeze, thaw NAME: {', '.join(PORTS)}"),
     ]
     return "\n".join(f"  {what:<17} {where}" for what, where in lines)
 

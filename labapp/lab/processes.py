@@ -3,6 +3,7 @@
 import fcntl
 import http.client
 import os
+import re
 import shutil
 import socket
 import time
@@ -61,36 +62,48 @@ def running(lab: Lab, names: Sequence[str], say: Say = print) -> Iterator[None]:
 
 
 def statuses(lab: Lab) -> list[Status]:
-    """Each process of the running lab. Raises LabError where none runs, as the next three do."""
+    """Each process of the running lab. Raises LabError where none runs, as the next ones do."""
     with supervisord.connected(lab) as supervisor:
         found = {info["name"]: info for info in supervisor.getAllProcessInfo()}
     return [_status(lab, found[name]) for name in PORTS]
 
 
-def start(lab: Lab, name: str, say: Say = print) -> None:
-    """Starts one that is down. Returns when it is ready."""
+def start(lab: Lab, name: str, say: Say = print, settings: Sequence[str] = ()) -> None:
+    """Starts one that is down, and thaws one that is frozen. Returns when it is ready.
+
+    A worker that is down gets these settings (NAME=VALUE) beside the lab's, until it is started anew.
+    """
+    if name not in WORKERS and settings:
+        raise LabError(f"{name} takes no settings: only workers do.")
     with supervisord.connected(lab) as supervisor:
         if supervisor.getProcessInfo(supervisord.full_name(name))["statename"] not in UP:
             _check_port(lab, name)
+            if name in WORKERS:
+                lab.settings_file(name).write_text(" ".join(map(_setting, settings)))
+        signal(supervisor, name, "CONT")
         _start(lab, supervisor, [name], say)
 
 
 def stop(lab: Lab, name: str) -> bool:
     """Stops one cleanly; it stays down. Returns when it is down: False if it was before."""
     with supervisord.connected(lab) as supervisor:
+        signal(supervisor, name, "CONT")
         return _unless(Faults.NOT_RUNNING, supervisor.stopProcess, supervisord.full_name(name))
 
 
 def kill(lab: Lab, name: str) -> None:
-    """Kills one with SIGKILL. supervisor starts it again after a moment."""
+    """Kills one with SIGKILL, frozen or not. supervisor starts it again after a moment."""
     with supervisord.connected(lab) as supervisor:
-        if not _unless(Faults.NOT_RUNNING, supervisor.signalProcess, supervisord.full_name(name), "KILL"):
+        if not signal(supervisor, name, "KILL"):
             raise LabError(f"{name} is not running, so there is nothing to kill.")
 
 
 def end(lab: Lab) -> int:
     """Ends all processes of the lab in order: supervisord, which ends the others, then what is left. Returns how many there were."""
     found = _processes(lab)
+    for process in found:
+        with suppress(psutil.Error):
+            process.resume()  # a frozen process can't stop in order
     for names, seconds in (((None,), 18.0), (WORKERS, 3.0), (BROKERS, 3.0), (("controller",), 1.0)):
         stage = [process for process, name in found.items() if name in names and process.is_running()]
         for process in stage:
@@ -131,6 +144,12 @@ def _check_room(lab: Lab) -> None:
         raise LabError(f"There is no room for the lab in {lab.folder}: {ROOM_MEGABYTES} MB are needed and {free} MB are free.")
 
 
+def _setting(text: str) -> str:
+    if not re.fullmatch(r"[A-Z_]+=[\w.,:/-]*", text, re.ASCII):
+        raise LabError(f"{text!r} is no setting: it is NAME=VALUE, of letters, digits and the signs . , : / - and _.")
+    return text
+
+
 def _check_port(lab: Lab, name: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections just closed don't count
@@ -150,6 +169,18 @@ def _unless(fault: int, method: Any, *arguments: Any) -> bool:
             raise LabError(f"supervisor could not do it ({exc.faultString}).") from None
         return False
     return True
+
+
+def signal(supervisor: Any, name: str, word: str) -> bool:
+    """Sends a signal, such as KILL. False if the process is not running."""
+    return _unless(Faults.NOT_RUNNING, supervisor.signalProcess, supervisord.full_name(name), word)
+
+
+def is_frozen(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
@@ -222,7 +253,8 @@ def _last_lines(log: Path, start: int, lines: int = 8) -> str:
 def _status(lab: Lab, info: dict[str, Any]) -> Status:
     since = info["start"] if info["pid"] else info["stop"]  # supervisor knows the second; 0 is never
     when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") if since else None
-    return Status(info["name"], info["statename"].lower(), info["pid"] or None, lab.ports[info["name"]], when)
+    state = "frozen" if info["pid"] and is_frozen(info["pid"]) else info["statename"].lower()
+    return Status(info["name"], state, info["pid"] or None, lab.ports[info["name"]], when)
 
 
 def _processes(lab: Lab) -> dict[psutil.Process, str | None]:

@@ -28,6 +28,8 @@ CONSUMERS = tuple(name for name in WORKERS if name != "producer")
 CONSUMER_GROUPS = {"fan-out": "second-group"}
 
 WORKER = [sys.executable, "-m", "faust", "-A", "labapp.app", "worker", "-l", "info"]
+# Before it, with a file: the settings in the file are its environment too. supervisor could change them only for all workers at once.
+WITH_SETTINGS = ["sh", "-c", 'exec env $(cat "$0") "$@"']
 
 
 def full_name(name: str) -> str:
@@ -46,6 +48,8 @@ def launch(lab: Lab, commands: Mapping[str, Sequence[str]]) -> subprocess.Popen[
     if "%" in str(lab.folder):
         raise LabError(f"supervisor can't take the % in {lab.folder}: choose another folder by LAB_FOLDER.")
     control.unlink(missing_ok=True)
+    for name in WORKERS:
+        lab.settings_file(name).write_text("")
     with (lab.folder / "supervisord.conf").open("w") as file:
         _configuration(lab, commands).write(file)
     with (lab.logs / "supervisord.err").open("w") as errors:
@@ -91,7 +95,10 @@ def _configuration(lab: Lab, commands: Mapping[str, Sequence[str]]) -> RawConfig
             program = {"stopwaitsecs": str(STOP_SECONDS[group]), **_program(lab, name)}
             if group == "workers":
                 # They run in the current folder, as by hand.
-                program |= {"command": shlex.join(WORKER), "environment": _worker_environment(lab, name)}
+                program |= {
+                    "command": shlex.join([*WITH_SETTINGS, str(lab.settings_file(name)), *WORKER]),
+                    "environment": _worker_environment(lab, name),
+                }
             else:
                 program |= {"command": shlex.join(commands[name]), "directory": str(lab.folder)}
             sections[f"program:{name}"] = program
@@ -131,6 +138,8 @@ def _worker_environment(lab: Lab, name: str) -> str:
     if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only
         own = [f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1")]
         environment["CORS_ORIGINS"] = ",".join(["http://localhost:3000", *own])
+    if name in CONSUMERS:
+        environment["LAB_SLOW"] = str(lab.slow_file(name))
     if name == "producer":  # whose page offers experiments with this lab
         environment["LAB_CONTROL"] = str(lab.folder)
         environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())

@@ -27,11 +27,15 @@ class Batch(list[ConsumerRecord]):
         self.start, self.end, self.seek = start, end, seek
 
 
-def cut(records: list[ConsumerRecord], start: int, end: int, seek: int) -> Iterator[Batch]:
-    """The records that one fetch brought of a partition, from position `start` to `end`, as batches without a gap between them."""
-    for first in range(0, len(records), BATCH_RECORDS):
-        piece = records[first : first + BATCH_RECORDS]
-        behind = end if first + BATCH_RECORDS >= len(records) else piece[-1].offset + 1
+def cut(records: list[ConsumerRecord], start: int, end: int, seek: int, most: int | None = None) -> Iterator[Batch]:
+    """The records that one fetch brought of a partition, from position `start` to `end`, as batches without a gap between them.
+
+    Each has `most` records at most, by default BATCH_RECORDS.
+    """
+    most = most or BATCH_RECORDS
+    for first in range(0, len(records), most):
+        piece = records[first : first + most]
+        behind = end if first + most >= len(records) else piece[-1].offset + 1
         yield Batch(piece, start, behind, seek)
         start = behind
 

@@ -32,6 +32,7 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.batch_records: int | None = None  # the most records of a batch, from the next fetch on; None: as usual
         self._held: set[TP] = set()
         self._seek_number = 0
         self._full: set[TP] = set()

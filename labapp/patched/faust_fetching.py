@@ -85,7 +85,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 self.consumer.restarted_logs.add(tp)
             if tp in self.consumer.restarted_logs:
                 continue
-            batches[tp] = list(cut(records, self._drained.get(tp, records[0].offset), end, self.seek_number))
+            batches[tp] = list(cut(records, self._drained.get(tp, records[0].offset), end, self.seek_number, self.consumer.batch_records))
             self._drained[tp] = end
         return batches
 

@@ -6,6 +6,7 @@ import {notice} from "./state/steps.js";
 import {Store} from "./state/store.js";
 import {duration, nowUs, plural, utcClock, whenUs} from "./state/time.js";
 import * as api from "./ask/api.js";
+import {Lab} from "./ask/lab.js";
 import {Outbox} from "./ask/outbox.js";
 import * as saved from "./ask/saved.js";
 import {promptWith} from "./ask/token.js";
@@ -14,7 +15,7 @@ import {Worker} from "./ask/worker.js";
 import {drawCluster} from "./draw/cluster.js";
 import {drawDetail} from "./draw/detail.js";
 import {setText, withCopy} from "./draw/dom.js";
-import {Experiments} from "./draw/experiments.js";
+import {Controls, Experiments} from "./draw/experiments.js";
 import {Flow} from "./draw/flow.js";
 import {drawSteps} from "./draw/guide.js";
 import {Inspector} from "./draw/inspector.js";
@@ -40,16 +41,18 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const steps = new Set();
 const clock = new Clock();
 const chart = new Chart(at("latency"));
-const experiments = new Experiments(at("experiment-log"), api.experiment);
+const experiments = new Experiments(at("experiment-log"));
 const inspector = new Inspector(at("records"), {records: api.records, deadLetters: api.deadLetters});
 const voice = new Voice(at("live"));
-const flow = new Flow(at("flow"), experiment);
+const controls = new Controls(at("steps"), (name, argument) => lab[name](argument));
+const flow = new Flow(at("flow"), (action, name) => lab.run(action, name));
 const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
 
 let page = null; // the answer of /page
 let store = null;
 let outbox = null;
 let watch = null;
+let lab = null;
 let producer = null;
 let consumers = [];
 let paused = null; // while paused: {events: the list to show, drawn: whether the newest event is drawn}
@@ -74,7 +77,7 @@ async function start() {
   setText(at("curl"), api.curl());
   for (const pre of document.querySelectorAll(".guide pre, #curl")) withCopy(pre);
   drawLegend(at("legend"), page.stages);
-  at("experiments").hidden = !page.experiments.length;
+  for (const part of document.querySelectorAll("#experiments, [data-lab]")) part.hidden = !Object.keys(page.experiments).length;
 
   store = new Store(page.group);
   store.sent.restore(saved.names(), saved.read);
@@ -84,6 +87,8 @@ async function start() {
   const others = page.consumers.map(({url, name}) => new Worker(url, name, told));
   consumers = page.here_too ? [producer, ...others] : others;
   watch = new Watch({page, store, consumers, incidents: remembered.incidents ?? [], changed: paint, nowUs: serverUs});
+  lab = new Lab({page, store, outbox, watch, producer, consumers, nameOf, begun, said: (text) => experiments.say(text), ended,
+    incident: (text) => watch.incident(text), changed: paint, deadLetters});
 
   for (const worker of new Set([producer, ...consumers])) every(ASK_MS, () => worker.ask());
   every(CLUSTER_MS, () => watch.ask());
@@ -126,10 +131,14 @@ function nameOf(worker) {
   return worker.group && worker.group !== page.group ? "fan-out" : "consumer";
 }
 
-async function experiment(action, process) {
-  const done = experiments.run(action, process);
+function begun(title) {
+  experiments.begin(title);
   paint();
-  await done;
+}
+
+async function ended(problem, step) {
+  experiments.end(problem);
+  if (!problem && step) steps.add(step);
   await Promise.all(consumers.map((worker) => worker.ask()));
   await watch.ask();
   paint();
@@ -173,10 +182,11 @@ function paintNow() {
   const shown = consumers.filter((worker) => worker === producer || worker.seen || !page.here_too);
   const {cluster} = watch;
   flow.draw({producer, consumers: shown, cluster: watch.problem ? watch.withoutBrokers() : cluster, clusterProblem: watch.problem,
-    experiments: page.experiments, busy: experiments.busy, nameOf, lagOf: (worker) => watch.lag(worker)});
+    experiments: page.experiments, lab, nameOf, lagOf: (worker) => watch.lag(worker)});
   paintHeader();
   paintEvents();
   voice.tell(store.order, page.stages);
+  controls.draw(lab.busy, consumers.find((worker) => nameOf(worker) === "consumer")?.slowMs ?? 0);
   notice(steps, {producer, consumers, group: page.group, counts: proof.counts});
   drawSteps(at("steps"), steps);
   if (cluster && drawnCluster !== cluster) {
@@ -239,11 +249,13 @@ const send = (occasion) => outbox?.send(Number(chosen("count")), Number(at("rate
 
 at("send").addEventListener("click", send);
 at("count").addEventListener("change", paint);
+const deadLetters = () => inspector.deadLetters(page.dead_letter_topic, page.experiments.resend && ((letter, value) => lab.resend(letter, value)));
+
 at("percentile").addEventListener("change", paintCharts);
 at("filter").addEventListener("input", paint);
 at("log-scale").addEventListener("change", paint);
 at("latency-log").addEventListener("change", paintCharts);
-at("dead-letters").addEventListener("click", () => inspector.deadLetters(page.dead_letter_topic));
+at("dead-letters").addEventListener("click", deadLetters);
 at("incidents").addEventListener("toggle", paintCharts);
 at("theme").addEventListener("click", () => setTimeout(paintCharts));
 at("help-open").addEventListener("click", () => at("help").showModal());
@@ -260,8 +272,8 @@ function pause() {
 
 document.addEventListener("keydown", (press) => {
   if (press.ctrlKey || press.metaKey || press.altKey || document.querySelector("dialog[open]")) return;
-  const typing = press.target.matches("input[type=search], select, textarea");
-  const ownArrows = press.target.matches("input[type=radio], [tabindex]");
+  const typing = press.target.matches("input[type=search], input[type=text], select, textarea");
+  const ownArrows = press.target.matches("input[type=radio], input[type=range], [tabindex]");
   if (press.key === "Escape") {
     if (typing) press.target.value = "";
     if (typing || !list.close()) press.target.blur?.();

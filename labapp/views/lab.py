@@ -1,14 +1,15 @@
 """`/lab/{action}/{name}`: experiments, for the local lab's own page alone."""
 
+import orjson
 from aiohttp.web import Request, Response
 from faust.web import View
 from yarl import URL
 
-from labapp import settings
+from labapp import experiments, settings
 from labapp.app import app
-from labapp.experiments import EXPERIMENTS
 from labapp.web.answers import Refused, json_response
 from labapp.web.callers import LOOPBACK
+from labapp.web.requests import body_of
 from labapp.web.same_user import ensure_same_user
 
 
@@ -20,7 +21,18 @@ class Lab(View):
             raise Refused(404, "There are experiments in the local lab only.")
         ensure_own_page(request)
         ensure_same_user(request)
-        return json_response({"said": [await EXPERIMENTS.run(action, name)]})
+        return json_response(await experiments.run(action, name, arguments_of(await body_of(request))))
+
+
+def arguments_of(body: bytes) -> experiments.Arguments:
+    """What an experiment takes beside its name; nothing for an empty body. Raises Refused."""
+    try:
+        arguments = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise Refused(400, "The body is not a JSON object.")
+    return arguments
 
 
 def ensure_own_page(request: Request) -> None:

@@ -29,7 +29,7 @@ class Page(View):
                     "stages": list(STAGES),
                     "here_too": settings.CONSUMES,  # whether the page's own address consumes as well
                     "consumers": [{"url": consumer.url, "name": consumer.name} for consumer in settings.CONSUMERS],
-                    "experiments": experiments.PROCESSES,
+                    "experiments": experiments.offered(),
                 }
             )
         )

@@ -5,6 +5,7 @@ from faust.web import View
 
 from labapp import settings
 from labapp.app import app, event_table
+from labapp.consume.slow import SLOWNESS
 from labapp.event.stages import now_us
 from labapp.readiness import READINESS, offsets, restored
 from labapp.web import shapes
@@ -31,6 +32,8 @@ class Status(View):
                     "partitions": sorted(event_table.owned) if settings.CONSUMES and ready else [],
                     "restore": _restore(),
                     "offsets": offsets() if settings.CONSUMES and ready else [],
+                    "acks": "all" if app.conf.producer_acks == -1 else str(app.conf.producer_acks),
+                    "slow_ms": SLOWNESS.ms,
                     "started_us": _started_us,
                     "now_us": now_us(),  # by which the page measures how far its own clock is off
                 }

@@ -181,10 +181,11 @@ OPERATIONS = [
     Operation(
         method="post",
         path="/lab/{action}/{name}",
-        summary="Stop, start or kill a process of the local lab",
+        summary="An experiment with the local lab: what to do, and to which part of it",
         answers={200: shapes.Said},
-        errors=(403, 404, 409, 502, 504),
+        errors=(400, 403, 404, 408, 409, 413, 502, 504),
         parameters=(_path("action"), _path("name")),
+        body=shapes.Arguments,
     ),
 ]
 

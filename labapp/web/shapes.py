@@ -3,7 +3,7 @@
 Two answers have their dataclasses elsewhere: the cluster's state in kafka/overview.py, and the gaps between stages in event/gaps.py.
 """
 
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -169,14 +169,30 @@ class Status(TypedDict):
     partitions: list[Number]
     restore: Restore | None
     offsets: list[Offsets]
+    acks: Annotated[str, Meta(description="Which acknowledgements the producer waits for: all, 1 or 0.", examples=["all"])]
+    slow_ms: Annotated[Number, Meta(description="How slow an experiment of the local lab makes it, in milliseconds an event.")]
     started_us: Microseconds
     now_us: Microseconds
 
 
+class Arguments(TypedDict, total=False):
+    """What an experiment takes beside its name. Each takes only some of these."""
+
+    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: how long at most.")]
+    ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event.")]
+    acks: Annotated[str, Meta(pattern="^(1|all)$", description="acks: what the producer starts again with.")]
+    key: Annotated[str, Meta(pattern="^[!-~]{1,128}$", description="write: the record's key.")]
+    value: Annotated[str, Meta(max_length=1000, description="write, resend: the record's value, any text.")]
+    place: Annotated[str, Meta(pattern=r"^\d{1,9}:\d{1,18}$", description="resend: partition and offset of the dead letter.")]
+    to: Annotated[str, Meta(pattern="^[0-9A-Za-z.:+-]{1,40}$", description="rewind: beginning, end, an offset or a time.")]
+
+
 class Said(TypedDict):
-    """What the lab said, its last line."""
+    """What the lab said. `write` also says where the record is."""
 
     said: list[str]
+    partition: NotRequired[Number]
+    offset: NotRequired[Number]
 
 
 class Consumer(TypedDict):
@@ -194,7 +210,7 @@ class Facts(TypedDict):
     stages: list[str]
     here_too: bool
     consumers: list[Consumer]
-    experiments: list[str]
+    experiments: Annotated[dict[str, list[str]], Meta(description="What the lab can do, each to what. Empty outside the lab.")]
 
 
 # -- records, as people read them

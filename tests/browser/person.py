@@ -39,8 +39,22 @@ def experiment(page: Page, action: str, name: str) -> None:
     page.get_by_role("button", name=f"{action} {name}", exact=True).click()
 
 
-def experiment_done(page: Page) -> None:
-    expect(page.locator("#experiment-log li").first).to_contain_text("done in", timeout=SLOW)
+def experiment_done(page: Page, timeout: float = SLOW) -> None:
+    expect(page.locator("#experiment-log > li").first).to_contain_text("done in", timeout=timeout)
+
+
+def guided(page: Page, step: str) -> None:
+    """Opens a step of the guide, which asks for a prediction before it says what happens."""
+    item = page.locator(f"#steps li[data-step={step}]")
+    item.locator("summary").first.click()
+    expect(item.locator(".ask")).to_contain_text("Predict first")
+    assert item.locator("details details").get_attribute("open") is None
+
+
+def happened(page: Page, text: str) -> None:
+    """Waits for an incident on the chart."""
+    page.locator("#incidents").evaluate("(details) => { details.open = true; }")
+    expect(page.locator("#incidents")).to_contain_text(text, timeout=SLOW)
 
 
 def rows(page: Page) -> list[str]:

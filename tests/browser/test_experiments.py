@@ -1,11 +1,13 @@
 """The experiments from the page: consumers and brokers stopped, started and killed, and the proof that nothing is lost."""
 
+import json
 import re
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
 from labapp.lab import BROKERS, Lab
-from tests.browser.person import SLOW, experiment, experiment_done, proof, proven, send, state
+from tests.browser.person import SLOW, experiment, experiment_done, guided, happened, proof, proven, send, state
 from tests.worker import PATIENCE, request
 
 HISTORY = 1000
@@ -109,6 +111,215 @@ def test_second_consumer_and_fan_out(page: Page, whole_lab: Lab) -> None:
     expect(page.locator("#cluster")).to_contain_text("lag of second-group")
 
 
+def test_freeze_the_leader(page: Page, whole_lab: Lab) -> None:
+    """With the leader of a partition frozen in a burst the other broker takes over; nothing is lost, and the thawed one is back."""
+    guided(page, "freeze")
+    leader = page.locator(".lane[aria-label=Kafka] .box", has_text=re.compile("leads partition")).first.get_attribute("data-name")
+    send(page, 100, "10 a second")
+    proof(page, recorded=10)
+    experiment(page, "freeze", leader)
+    state(page, leader, "frozen")
+    happened(page, f"{leader} frozen")
+    happened(page, "leader moved")
+    experiment(page, "thaw", leader)
+    state(page, leader, "online")
+    happened(page, f"{leader} thawed")
+
+    proven(page, 100)
+    expect(page.locator("#experiment-log .proof-of").first).to_contain_text("missing 0")
+    expect(page.locator("#steps li[data-step=freeze]")).to_have_class("done")
+
+
+def test_freeze_the_consumer(page: Page, whole_lab: Lab) -> None:
+    """A frozen consumer loses its partitions to the other one; thawed it shares them again, and no event shows twice."""
+    experiment(page, "start", "second-consumer")
+    experiment_done(page)
+    for name in ("consumer", "second-consumer"):
+        expect(page.locator(f".box[data-name={name}]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+    experiment(page, "freeze", "consumer")
+    state(page, "consumer", "frozen")
+    expect(page.locator(".box[data-name=second-consumer]")).to_contain_text("partitions 0 1", timeout=SLOW)
+    send(page, 10)
+    proven(page, 10)
+    experiment(page, "thaw", "consumer")
+    expect(page.locator(".box[data-name=consumer]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+    send(page, 10)
+    proven(page, 20)
+
+
+def test_freeze_the_producer(page: Page, whole_lab: Lab) -> None:
+    """The producer serves the page, so nobody can thaw it from there: the lab does, and what was sent meanwhile arrives."""
+    experiment(page, "freeze", "producer")
+    state(page, "producer", "frozen")
+    send(page)
+    expect(page.locator("#send-problem")).to_contain_text("The producer is offline")
+    expect(page.get_by_role("button", name="thaw producer")).to_have_count(0)
+
+    proven(page, 1)
+    state(page, "producer", "online")
+    experiment_done(page)
+
+
+def test_slow_consumer(page: Page, whole_lab: Lab) -> None:
+    """With the slider up the lag grows while the group keeps its consumer; back at 0 it reads what waits, in a moment."""
+    guided(page, "slow")
+    slider, box = page.get_by_role("slider", name="Slow consumer"), page.locator(".box[data-name=consumer]")
+    slider.fill("200")
+    expect(box).to_contain_text("slow: 200 ms an event", timeout=SLOW)
+    happened(page, "consumer slow: 200 ms an event")
+    send(page, 100, "100 a second")
+    proof(page, acknowledged=100)
+
+    lag = int(page.locator("#proof [data-count=waiting] dd").inner_text())
+    assert lag > 50  # it can do 5 a second
+    expect(page.locator("#cluster .waits").first).to_be_visible()
+    expect(page.locator("#proof-line")).to_contain_text("Nothing is lost")
+    state(page, "consumer", "online")
+    expect(page.locator("#incidents")).not_to_contain_text("consumer left")
+
+    slider.fill("0")
+    happened(page, "consumer no longer slow")
+    proof(page, recorded=100, timeout=10_000 * PATIENCE)
+    expect(box).not_to_contain_text("slow:")
+
+
+def test_a_restart_ends_slowness(page: Page, whole_lab: Lab) -> None:
+    """A worker that starts is never slow, and its slider says so."""
+    guided(page, "slow")
+    page.get_by_role("slider", name="Slow consumer").fill("490")
+    page.get_by_role("slider", name="Slow consumer").press("ArrowRight")
+    experiment_done(page)
+    expect(page.locator(".box[data-name=consumer]")).to_contain_text("slow: 500 ms an event", timeout=SLOW)
+    experiment(page, "kill", "consumer")
+    expect(page.locator(".box[data-name=consumer]")).not_to_contain_text("slow:", timeout=SLOW)
+    state(page, "consumer", "online")
+    expect(page.get_by_role("slider", name="Slow consumer")).to_have_value("0")
+    send(page, 10)
+    proven(page, 10)
+
+
+def told(page: Page) -> Locator:
+    """The newest experiment's line, with its steps."""
+    return page.locator("#experiment-log > li").first
+
+
+def test_one_key_for_all(page: Page, whole_lab: Lab) -> None:
+    """Events with one key all go to one partition, and each is an event of its own."""
+    guided(page, "one-key")
+    page.get_by_role("button", name="Send 50 and 50").click()
+    experiment_done(page)
+    proven(page, 100)
+    steps = told(page).locator(".done-steps li").all_inner_texts()
+
+    shared, alone = (sorted(map(int, re.findall(r"(\d+) to partition", step))) for step in steps)
+    assert sum(shared) == 50
+    assert shared[0] > 0
+    assert alone == [0, 50]
+    happened(page, "one key for 50 events")
+    page.reload()
+    proven(page, 100)
+
+
+def test_the_same_request_twice(page: Page, whole_lab: Lab) -> None:
+    """A request that is sent again is two records and one row, which says that it was delivered twice."""
+    guided(page, "twice")
+    page.get_by_role("button", name="Send one twice").click()
+    experiment_done(page)
+
+    expect(told(page)).to_contain_text(re.compile(r"partition (\d), offset (\d+)\. Sent again with the same key: offset \d+"))
+    expect(told(page)).to_contain_text("There is one row of it, and the row says: delivered 2 times.")
+    proven(page, 1)
+    expect(page.locator("#proof-line")).to_contain_text("1 was delivered again, and recorded once.")
+    happened(page, "the same request twice")
+    page.locator("#events .body .row").first.click()
+    expect(page.locator("#events .detail")).to_contain_text("delivered 2 times, recorded once")
+
+
+def test_a_record_that_cant_be_read(page: Page, whole_lab: Lab) -> None:
+    """It goes to the dead letters with its reason, and the next event is recorded; sent again it comes back; mended it is a row."""
+    guided(page, "unreadable")
+    page.get_by_role("button", name="Write a bad record").click()
+    experiment_done(page)
+    proof(page, sent=1, dead=1, missing=0)
+    expect(page.locator("#proof-line")).to_contain_text("in the dead-letter topic 1, missing 0")
+    letters = page.locator("#records tbody tr")
+    expect(letters.first).to_contain_text("not JSON")
+    happened(page, "a record that can’t be read")
+    send(page)
+    proof(page, recorded=1)
+
+    before = letters.count()
+    letters.first.get_by_role("button", name="Send again").click()
+    expect(told(page)).to_contain_text("It can’t be read either", timeout=SLOW)
+    experiment_done(page)
+    expect(letters).to_have_count(before + 1)
+
+    letters.first.get_by_role("textbox").fill("")
+    letters.first.get_by_role("textbox").press_sequentially('{"id": "mended"}')  # the page's keys, such as s, don't hear it
+    letters.first.get_by_role("button", name="Send again").click()
+    expect(told(page)).to_contain_text("It is recorded now.", timeout=SLOW)
+    proven(page, 2)
+    expect(page.locator("#events")).to_contain_text("mended")
+
+
+def test_rewind(page: Page, whole_lab: Lab) -> None:
+    """The group reads everything again: each event is delivered twice, and none has two rows."""
+    guided(page, "rewind")
+    send(page, 10)
+    proven(page, 10)
+    page.get_by_role("button", name="Back to the beginning").click()
+    experiment_done(page)
+
+    expect(told(page)).to_contain_text("Stopping consumer: only a group without members can be rewound.")
+    expect(told(page)).to_contain_text(re.compile(r"\d+ events come again\."))
+    happened(page, "first-group rewound")
+    proven(page, 10)
+    expect(page.locator("#proof-line")).to_contain_text("10 were delivered again, and recorded once.")
+    expect(page.locator("#steps li[data-step=rewind]")).to_have_class("done")
+
+
+def test_a_third_consumer(page: Page, whole_lab: Lab) -> None:
+    """Of three members one has no partition, until another one is stopped."""
+    guided(page, "third")
+    page.get_by_role("button", name="Start two more").click()
+    experiment_done(page)
+    members = page.locator(".lane[aria-label=Consumers] .box")
+    idle = members.filter(has_text="first-group, no partition")
+    busy = members.filter(has_text=re.compile(r"first-group, partition \d"))
+    expect(idle).to_have_count(1, timeout=SLOW)
+    expect(busy).to_have_count(2, timeout=SLOW)
+    happened(page, "a third consumer joins")
+
+    stopped = busy.first.get_attribute("data-name")
+    experiment(page, "stop", stopped)
+    state(page, stopped, "offline")
+    expect(idle).to_have_count(0, timeout=SLOW)
+    expect(busy).to_have_count(2, timeout=SLOW)
+    send(page, 10)
+    proven(page, 10)
+
+
+def test_lose_events_on_purpose(page: Page, whole_lab: Lab) -> None:
+    """With acks=1 the page names what is missing, in red and with offsets; the same with acks=all adds nothing to it."""
+    guided(page, "lose")
+    line = page.locator("#proof-line")
+    page.get_by_role("button", name="With acks=all").click()
+    experiment_done(page, timeout=180_000 * PATIENCE)
+    expect(told(page)).to_contain_text("Nothing is missing: what was acknowledged, the other broker had too.")
+    expect(line).to_contain_text("missing 0")
+    expect(line).to_have_attribute("data-missing", "false")
+
+    page.get_by_role("button", name="With acks=1").click()
+    expect(page.locator(".box[data-name=producer]")).to_contain_text("acks=1", timeout=SLOW)
+    experiment_done(page, timeout=180_000 * PATIENCE)
+    expect(told(page)).to_contain_text("missing. The leader alone had them, and had acknowledged them.")
+    expect(line).to_have_attribute("data-missing", "true")
+    expect(line).to_contain_text(re.compile(r"Partition \d, offsets \d+ to \d+"))
+    happened(page, "producer: acks=1")
+    happened(page, "leader moved")
+    expect(page.locator(".box[data-name=producer]")).not_to_contain_text("acks=1")
+
+
 def test_other_sites_start_no_experiment(lab: Lab) -> None:
     """Only a page of the lab's own address can ask for an experiment, and only with JSON."""
     port = lab.ports["producer"]
@@ -130,3 +341,25 @@ def test_other_sites_start_no_experiment(lab: Lab) -> None:
     rebound = {"Origin": "http://evil.example", "Host": "evil.example"}
     assert request(port, "POST", "/lab/stop/consumer", b"{}", own | rebound).status == 421
     assert request(port, "POST", "/lab/stop/controller", b"{}", own).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("slow/consumer", {"ms": 501}),
+        ("slow/consumer", {"ms": "1"}),
+        ("slow/consumer", []),
+        ("freeze/consumer", {}),
+        ("freeze/consumer", {"seconds": 3600}),
+        ("acks/producer", {"acks": "0"}),
+        ("write/first-topic", {"key": "k"}),
+        ("resend/dlq", {"place": "--all", "value": ""}),
+        ("rewind/first-group", {"to": "--dry-run end"}),
+    ],
+)
+def test_arguments(lab: Lab, path: str, body: object) -> None:
+    """What an experiment can't take is refused before anything is done."""
+    port = lab.ports["producer"]
+    own = {"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}", "Content-Type": "application/json"}
+
+    assert request(port, "POST", f"/lab/{path}", json.dumps(body).encode(), own).status == 400

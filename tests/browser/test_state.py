@@ -155,6 +155,38 @@ def test_each_sent_event_is_in_one_state(scripts: Page) -> None:
     ]
 
 
+@pytest.mark.parametrize("row_first", [True, False])
+def test_an_event_whose_records_key_was_in_use(scripts: Page, row_first: bool) -> None:
+    """It is counted once under the key of its row, whether the row comes before the acknowledgement or after it."""
+    body = """
+        const store = new it.Store("group");
+        const place = {topic: "topic", partition: 1, offset: 8};
+        const row = {...place, key: "topic-1-8", record_key: "k", deliveries: 1, value: {id: 2}, stages: {consumed_us: 9}};
+        store.posting("mine", {id: 2}, 1, 1);
+        if (given) store.row(row, "group");
+        store.renamed("mine", "topic-1-8");
+        store.acknowledged("topic-1-8", {...place, stages: {received_us: 2}});
+        if (!given) store.row(row, "group");
+        const {counts} = store.sent.proof();
+        const saved = store.sent.changes().filter(([name]) => name === "sent-0").map(([, text]) => JSON.parse(text).map(([key]) => key));
+        return [store.order.map((event) => event.key), counts.sent, counts.recorded, counts.twice, saved];"""
+
+    assert run(scripts, "store", body, row_first) == [["topic-1-8"], 1, 1, 0, [["topic-1-8"]]]
+
+
+def test_what_is_missing_has_its_offsets(scripts: Page) -> None:
+    """The proof says where it was, with consecutive offsets as one range."""
+    body = """
+        const sent = new it.Sent();
+        for (const offset of [5, 3, 4, 9]) { sent.posting(`key-${offset}`); sent.acknowledged(`key-${offset}`, 0, offset, 1); }
+        sent.progress({partition: 0, next_to_record: 10, end: 10, oldest_kept: null});
+        for (const offset of [5, 3, 4, 9]) sent.missing(`key-${offset}`);
+        const {proofLine} = await import("/static/draw/proof.js");
+        return proofLine(sent.proof());"""
+
+    assert run(scripts, "sent", body).endswith("Missing: key-5, key-3, key-4, key-9. Partition 0, offsets 3 to 5, 9.")
+
+
 def test_fifty_thousand_events_are_counted_quickly(scripts: Page) -> None:
     """Counting and expiring them takes a moment of each painting, not more, and all of them fit into what a browser keeps for a tab."""
     body = """

@@ -88,3 +88,19 @@ def test_dead_letters_are_sent_again(kafka: Kafka, names: dict[str, str], start_
         (1, None, None, (("theirs", b"x"),)),
     ]
     wait_for(lambda: len(topics.read(kafka.bootstrap, dlq)) == 5, "dead letters once more")
+
+
+def test_a_dead_letter_is_mended(kafka: Kafka, names: dict[str, str], start_worker: StartWorker) -> None:
+    """With another value it is recorded, under its own key; a value is for one dead letter only."""
+    worker = start_worker().ready()
+    topic, dlq = names["KAFKA_TOPIC"], names["DEAD_LETTER_TOPIC"]
+    topics.write(kafka.bootstrap, topic, [(b"k", b'{"id":')], 1, [("theirs", b"x")])
+    wait_for(lambda: topics.read(kafka.bootstrap, dlq), "the dead letter")
+
+    refused = resend(kafka, names, "--all", "--value", "{}")
+    assert (refused.returncode, refused.stderr) == (1, "--value goes with one --place.\n")
+    assert resend(kafka, names, "--place", "1:0", "--value", '{"id":1}').returncode == 0
+
+    row = wait_for(lambda: worker.rows(), "the row")[0]
+    assert (row["key"], row["partition"], row["offset"], row["value"]) == ("k", 1, 1, {"id": 1})
+    assert topics.read(kafka.bootstrap, topic)[1].headers == (("theirs", b"x"),)

@@ -70,6 +70,15 @@ def done(lab: Lab, *arguments: str) -> str:
     return result.stdout
 
 
+def begun(lab: Lab, *arguments: str) -> subprocess.Popen[str]:
+    """A command that goes on, once it has printed its first line."""
+    command = [sys.executable, "-m", "labapp.lab", *arguments]
+    process = subprocess.Popen(command, env=variables(lab), stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    return process
+
+
 def status(lab: Lab, name: str) -> dict[str, Any]:
     return next(found for found in json.loads(done(lab, "status", "--json")) if found["name"] == name)
 
@@ -211,6 +220,73 @@ class TestOne:
         assert request(whole.lab.ports[name], "GET", "/ping").body.decode() == f"pong:{group}"
 
 
+class TestSettings:
+    def test_one_start(self, whole: Running) -> None:
+        """A worker that is started with settings has them, also after a kill, until it is started anew; a broker takes none."""
+        port = whole.lab.ports["fan-out"]
+        done(whole.lab, "start", "fan-out", "CONSUMER_GROUP=first-group")
+        before = status(whole.lab, "fan-out")["pid"]
+        assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
+        done(whole.lab, "kill", "fan-out")
+        wait_for(lambda: status(whole.lab, "fan-out")["pid"] not in (before, None), "it is back")
+        done(whole.lab, "start", "fan-out")  # which waits until it is ready
+        assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
+
+        done(whole.lab, "restart", "fan-out")
+        assert request(port, "GET", "/ping").body.decode() == "pong:second-group"
+        done(whole.lab, "stop", "fan-out")
+        for setting in ("CONSUMER_GROUP", "CONSUMER_GROUP=$(id)", "CONSUMER_GROUP=a b", "*=1"):
+            assert "is no setting" in run(whole.lab, "start", "fan-out", setting).stderr
+        done(whole.lab, "stop", "broker-2")
+        assert run(whole.lab, "start", "broker-2", "A=1").stderr == "broker-2 takes no settings: only workers do.\n"
+
+    def test_slow(self, whole: Running) -> None:
+        """A consumer that is slow says so; one that starts is not slow; what is no running consumer can't be."""
+        port = whole.lab.ports["consumer"]
+        assert done(whole.lab, "slow", "consumer", "30") == "consumer takes 30 ms more for each event.\n"
+        wait_for(lambda: request(port, "GET", "/status").json["slow_ms"] == 30, "it is slow")
+
+        done(whole.lab, "restart", "consumer")
+        assert request(port, "GET", "/status").json["slow_ms"] == 0
+        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer is no consumer: choose one of")
+        assert run(whole.lab, "slow", "fan-out", "30").stderr == "fan-out is not running, so there is nothing to slow down.\n"
+
+
+class TestFreeze:
+    def test_time_is_up(self, whole: Running) -> None:
+        """A frozen broker goes on by itself when its time is up, as the same process."""
+        before = status(whole.lab, "broker-1")["pid"]
+
+        with begun(whole.lab, "freeze", "broker-1", "--seconds", "2") as freezing:
+            assert status(whole.lab, "broker-1")["state"] == "frozen"
+            assert freezing.wait(20 * PATIENCE) == 0
+        after = status(whole.lab, "broker-1")
+        assert (after["state"], after["pid"]) == ("running", before)
+
+    @pytest.mark.parametrize(("action", "same"), [("thaw", True), ("start", True), ("stop", False), ("kill", False)])
+    def test_thawed_before(self, whole: Running, action: str, same: bool) -> None:
+        """Each of these ends a freeze, whose command then ends. A stop is a clean one."""
+        before = status(whole.lab, "consumer")["pid"]
+
+        with begun(whole.lab, "freeze", "consumer", "--seconds", "60") as freezing:
+            assert run(whole.lab, "freeze", "consumer").stderr == "consumer is frozen already.\n"
+            done(whole.lab, action, "consumer")
+            assert freezing.wait(10 * PATIENCE) == 0
+        wait_for(lambda: status(whole.lab, "consumer")["state"] == ("stopped" if action == "stop" else "running"), action)
+        assert (status(whole.lab, "consumer")["pid"] == before) == same
+        if action == "stop":
+            last = [line for line in whole.lab.log("supervisord").read_text().splitlines() if "stopped: consumer" in line][-1]
+            assert "SIGKILL" not in last
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_command_ended(self, whole: Running, number: int) -> None:
+        """A freeze whose command is ended is over."""
+        with begun(whole.lab, "freeze", "broker-2", "--seconds", "60") as freezing:
+            freezing.send_signal(number)
+            freezing.wait(10 * PATIENCE)
+        assert status(whole.lab, "broker-2")["state"] == "running"
+
+
 class TestEnd:
     """These end the lab, so they come last; the data stays."""
 
@@ -228,6 +304,17 @@ class TestEnd:
         assert stopped[-1] == "controller"
         assert set(stopped[-3:-1]) == {"broker-1", "broker-2"}
         assert set(stopped) == set(started)
+
+    def test_frozen(self, lab: Lab) -> None:
+        """Ctrl+C of a lab with a frozen broker stops that broker in order too, within the same time, and leaves nothing."""
+        running = Running(lab, "kafka").ready()
+        with begun(lab, "freeze", "broker-1", "--seconds", "60") as freezing:
+            assert running.stop(signal.SIGINT) < 20 * PATIENCE
+            assert freezing.wait(10 * PATIENCE) == 0
+
+        assert pids(lab) == set()
+        last = [line for line in lab.log("supervisord").read_text().splitlines() if "stopped: broker-1" in line][-1]
+        assert "SIGKILL" not in last
 
     def test_killed(self, lab: Lab) -> None:
         """If the lab itself is killed, the next one ends what it left, says so, and runs with the data kept."""

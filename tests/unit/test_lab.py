@@ -201,7 +201,8 @@ class TestSupervisord:
 
 class TestCommands:
     @pytest.mark.parametrize(
-        "arguments", [("status",), ("status", "--json"), ("start", "fan-out"), ("stop", "fan-out"), ("kill", "fan-out")]
+        "arguments",
+        [("status",), ("status", "--json"), ("start", "fan-out"), ("stop", "fan-out"), ("kill", "fan-out"), ("freeze", "fan-out")],
     )
     def test_no_lab(
         self, ours: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]

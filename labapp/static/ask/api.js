@@ -58,7 +58,7 @@ export const page = () => ask("/page");
 export const cluster = () => ask("/cluster");
 export const records = (topic, partition, limit) => ask(`/records?${query({topic, partition, limit})}`);
 export const deadLetters = (limit) => ask(`/dead-letters?${query({limit})}`);
-export const experiment = (action, name) => post(`/lab/${action}/${name}`, {}, 70);
+export const experiment = (action, name, options) => post(`/lab/${action}/${name}`, options, 70);
 
 export const send = (key, event) => post("/", event, 15, {"Idempotency-Key": key});
 

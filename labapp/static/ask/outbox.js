@@ -36,7 +36,24 @@ export class Outbox {
     this.#told.changed();
   }
 
-  async #post(clickedUs, id) {
+  // Sends `count` events at full speed: each with a key of its own, or all with that of the first. Resolves to what the producer answered.
+  async group(count, oneKey) {
+    let id = await ids.take(count);
+    const answers = [await this.#post(nowUs(), id++)];
+    if (!answers[0]) throw new Error("The first event was not acknowledged.");
+    const [{key}] = answers;
+    await burst(count - 1, 0, async (us) => answers.push(await this.#post(us, id++, oneKey ? key : null)), new AbortController().signal, nowUs);
+    return answers.filter(Boolean);
+  }
+
+  // Sends one request twice, with the same key and the same value. Resolves to both answers.
+  async twice() {
+    const first = await this.#post(nowUs(), await ids.take(1));
+    return first && [first, await api.send(first.key, first.value)];
+  }
+
+  // `recordKey`: a key that is in use, null for one of its own. Resolves to the producer's answer with the value sent; undefined if it failed.
+  async #post(clickedUs, id, recordKey = null) {
     if (!this.#clock.best) await this.#told.measure();
     const aheadUs = this.#clock.correctionUs;
     const key = uuid7((clickedUs - aheadUs) / 1000);
@@ -49,12 +66,16 @@ export class Outbox {
     try {
       const answer = await persistently(() => this.#lanes.run(async () => {
         const asked = nowUs();
-        const found = await api.send(key, value);
+        const found = await api.send(recordKey ?? key, value);
         this.#clock.sample(asked, found.stages.received_us, found.stages.acknowledged_us, nowUs());
         return found;
       }), (sentence) => this.#told.problem(`${sentence} Trying again with the same key.`));
-      this.#store.acknowledged(key, answer);
+      const rowKey = recordKey ? `${answer.topic}-${answer.partition}-${answer.offset}` : key;
+      if (rowKey !== key) this.#store.renamed(key, rowKey);
+      this.#store.acknowledged(rowKey, answer);
       this.#told.problem(null);
+      this.#told.changed();
+      return {...answer, value};
     } catch (error) {
       if (error.status === 401) this.#running?.abort(); // the person gave no token: do not ask again for each event of the burst
       this.#store.failed(key, error.message);

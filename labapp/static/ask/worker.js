@@ -14,6 +14,9 @@ export class Worker {
   group = null;
   partitions = [];
   role = null;
+  startedUs = null;
+  acks = "all"; // which acknowledgements it waits for
+  slowMs = 0; // how many milliseconds an experiment makes it take more for each event
   restore = null; // {offsets_left, seconds_left} while it reads its table
   connected = false; // to its stream
   behindSinceUs = null; // since when the stream is lost; null: connected, or never connected
@@ -37,9 +40,9 @@ export class Worker {
   async #ask() {
     const asked = nowUs();
     try {
-      const {role, group, state, partitions, restore, offsets, started_us: startedUs, now_us: answered} = await api.status(this.base);
+      const {role, group, state, partitions, restore, offsets, acks, slow_ms: slowMs, started_us: startedUs, now_us: answered} = await api.status(this.base);
       this.told.clock?.(asked, answered, answered, nowUs());
-      Object.assign(this, {role, group: group ?? this.group, restore, seen: true});
+      Object.assign(this, {role, group: group ?? this.group, restore, startedUs, acks, slowMs, seen: true});
       if (String(partitions) !== String(this.partitions)) {
         this.partitions = partitions;
         this.told.changed(this);
@@ -73,7 +76,7 @@ export class Worker {
       opened: (resumed) => {
         this.connected = true;
         this.behindSinceUs = null;
-        if (!resumed) this.#history();
+        if (!resumed) this.history();
         this.told.changed(this);
       },
       row: (text) => this.told.row(rowOf(text), this),
@@ -86,7 +89,8 @@ export class Worker {
     });
   }
 
-  async #history() {
+  // Reads the newest rows.
+  async history() {
     for (let attempt = 0; attempt < 10; attempt++) {
       try {
         const rows = await api.events(this.base, HISTORY);

@@ -42,10 +42,11 @@ function lag(group, partition) {
   return element("td", {class: `n${progress.lag ? " waits" : ""}`, title}, text, progress.committed === null ? element("small", {class: "soft"}, " no commit") : "");
 }
 
+const RESENT_BYTES = 500; // the most of a value that fits into a field
 const REASON = ["topic", "partition", "offset", "time", "reason"];
 
 // `records`: newest first, or null while the answer is not there yet. `problem`: why there are no records.
-export function drawRecords(target, {title, records, problem, dead}, {close, again}) {
+export function drawRecords(target, {title, records, problem, dead}, {close, again, resend}) {
   const head = element("div", {class: "title"}, element("h3", {}, title), element("span", {class: "grow"}),
     element("button", {type: "button", class: "tiny", onclick: again}, "read again"), element("button", {type: "button", class: "tiny", onclick: close}, "close"));
   if (problem || !records?.length) {
@@ -55,7 +56,7 @@ export function drawRecords(target, {title, records, problem, dead}, {close, aga
   const columns = dead ? ["reason", "from", "key", "value"] : ["offset", "time, UTC", "key", "headers", "value"];
   target.replaceChildren(head, element("div", {class: "scroll", role: "region", tabindex: "0", "aria-label": title},
     element("table", {class: "records"}, element("thead", {}, element("tr", {}, ...columns.map((text) => element("th", {scope: "col"}, text)))),
-      element("tbody", {}, ...records.map((record) => element("tr", {}, ...(dead ? deadCells(record) : cells(record))))))));
+      element("tbody", {}, ...records.map((record) => element("tr", {}, ...(dead ? deadCells(record, resend) : cells(record))))))));
 }
 
 function cells(record) {
@@ -68,14 +69,25 @@ function cells(record) {
   ];
 }
 
-function deadCells(record) {
+function deadCells(record, resend) {
   const {topic, partition, offset, time, reason} = record.headers;
   return [
     element("td", {}, reason ?? "not said"),
     element("td", {class: "mono"}, `${topic} ${partition} : ${offset}`, element("br"), element("span", {class: "soft"}, time ? utcClock(Date.parse(time) * 1000) : "")),
     element("td", {class: "mono"}, record.key ?? element("span", {class: "soft"}, "none"), element("br"), headers(record, (name) => !REASON.includes(name))),
-    element("td", {class: "mono wrap"}, value(record)),
+    element("td", {class: "mono wrap"}, resend && record.value !== null && record.value_bytes <= RESENT_BYTES ? resendForm(record, resend) : value(record)),
   ];
+}
+
+// The value, which may be mended before it is sent again
+function resendForm(record, resend) {
+  const field = element("input", {type: "text", "aria-label": `Value of the dead letter of offset ${record.headers.offset}`, value: record.value, spellcheck: "false", autocomplete: "off"});
+  const form = element("form", {class: "resend"}, field, element("button", {class: "tiny"}, "Send again"));
+  form.addEventListener("submit", (submit) => {
+    submit.preventDefault();
+    resend(record, field.value);
+  });
+  return form;
 }
 
 function headers(record, wanted) {

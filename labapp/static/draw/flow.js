@@ -4,7 +4,7 @@ import {element, setText} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
 import {utcClock, plural} from "../state/time.js";
 
-const EXPLAINED = {starting: "waits for its partitions, or reads its table", stalled: "events wait and it does not move", offline: "does not answer"};
+const EXPLAINED = {starting: "waits for its partitions, or reads its table", stalled: "events wait and it does not move", offline: "does not answer", frozen: "keeps its connections, answers nothing"};
 
 export class Flow {
   #experiment;
@@ -19,11 +19,11 @@ export class Flow {
     target.replaceChildren(...this.#columns.flatMap((column, index) => (index ? [element("span", {class: "arrow", "aria-hidden": "true"}, "→"), column] : [column])));
   }
 
-  // view: {producer, consumers: [Worker], cluster (or null), clusterProblem, experiments: [names], busy, nameOf(worker), lagOf(worker)}
+  // view: {producer, consumers: [Worker], cluster (or null), clusterProblem, experiments: {action: [names]}, lab: {busy, isFrozen(name)}, nameOf(worker), lagOf(worker)}
   draw(view) {
     const boxes = [];
-    const {producer, consumers, cluster, experiments, busy} = view;
-    boxes.push([0, "producer", {title: "producer", state: producer.state, since: producer.sinceUs, port: producer.port, notes: []}]);
+    const {producer, consumers, cluster, experiments, lab} = view;
+    boxes.push([0, "producer", {title: "producer", state: producer.state, since: producer.sinceUs, port: producer.port, notes: producer.acks === "all" ? [] : [`acks=${producer.acks}`]}]);
     if (cluster) {
       for (const broker of cluster.brokers) {
         const leads = cluster.topics[0]?.partitions.filter((each) => each.leader === broker.id).map((each) => each.partition) ?? [];
@@ -39,6 +39,7 @@ export class Flow {
       else if (worker.group && worker.state === "online") notes.push(`${worker.group}, no partition`);
       else if (worker.state === "starting" && worker.restore) notes.push(restoring(worker.restore));
       else if (EXPLAINED[worker.state]) notes.push(EXPLAINED[worker.state]);
+      if (worker.slowMs) notes.push(`slow: ${worker.slowMs} ms an event`);
       const lag = view.lagOf(worker);
       if (lag) notes.push(`${plural(lag, "event waits", "events wait")}`);
       boxes.push([2, `consumer ${worker.base}`, {title: view.nameOf(worker), state: worker.state, since: worker.sinceUs, port: worker.port, notes}]);
@@ -47,7 +48,10 @@ export class Flow {
     for (const [column, id, box] of boxes) {
       kept.add(id);
       if (!this.#boxes.has(id)) this.#boxes.set(id, this.#newBox(column));
-      this.#fill(this.#boxes.get(id), box, experiments.includes(box.title), busy);
+      const {title} = box;
+      if (lab.isFrozen(title)) Object.assign(box, {state: "frozen", word: "frozen", since: null, notes: [EXPLAINED.frozen]});
+      const sensible = {frozen: ["thaw"], offline: ["start"]}[box.state] ?? ["stop", "kill", "freeze"];
+      this.#fill(this.#boxes.get(id), box, sensible.filter((action) => experiments[action]?.includes(title)), lab.busy);
     }
     for (const [id, box] of this.#boxes) {
       if (!kept.has(id)) {
@@ -64,13 +68,12 @@ export class Flow {
     return box;
   }
 
-  #fill(box, {title, state, word, port, since, notes}, controlled, busy) {
+  #fill(box, {title, state, word, port, since, notes}, actions, busy) {
     box.root.dataset.state = state;
     box.root.dataset.name = title;
     setText(box.title, title);
     setText(box.word, word ?? (state === "unknown" ? "asking" : state));
     setText(box.notes, [port && `:${port}`, ...notes, since && `since ${utcClock(since)}`].filter(Boolean).join(" · "));
-    const actions = controlled ? (state === "offline" ? ["start"] : ["stop", "kill"]) : [];
     if (box.actions.dataset.actions !== actions.join()) {
       box.actions.dataset.actions = actions.join();
       box.actions.replaceChildren(...actions.map((action) => element("button", {type: "button", class: "tiny", "aria-label": `${action} ${title}`, onclick: () => this.#experiment(action, title)}, action)));

@@ -18,13 +18,14 @@ export class Inspector {
     return this.#show(`Newest records of ${topic}, partition ${partition}`, false, () => this.#ask.records(topic, partition, RECORDS));
   }
 
-  deadLetters(topic) {
-    return this.#show(`Newest dead letters in ${topic}`, true, () => this.#ask.deadLetters(DEAD_LETTERS));
+  // resend(letter, value): sends one again, with this value. Left out where nobody can.
+  deadLetters(topic, resend) {
+    return this.#show(`Newest dead letters in ${topic}`, true, () => this.#ask.deadLetters(DEAD_LETTERS), resend);
   }
 
-  async #show(title, dead, ask) {
+  async #show(title, dead, ask, resend) {
     const mine = this.#shown = {};
-    const buttons = {close: () => { this.#shown = null; this.#target.replaceChildren(); }, again: () => this.#show(title, dead, ask)};
+    const buttons = {close: () => { this.#shown = null; this.#target.replaceChildren(); }, again: () => this.#show(title, dead, ask, resend), resend};
     drawRecords(this.#target, {title, dead, records: null}, buttons);
     let found;
     try {

@@ -8,6 +8,8 @@ const ALWAYS = ["sent", "acknowledged", "recorded", "waiting", "missing", "twice
 const SOMETIMES = {unanswered: "not answered", looking: "being looked up", expired: "recorded, not kept", dead: "dead letters",
   forgotten: "topic deleted"};
 
+const RUNS = 5;
+
 export function drawProof(target, {counts}) {
   if (!target.children.length) {
     const box = (name, text) => element("div", {"data-count": name}, element("dt", {}, text), element("dd", {}, "0"));
@@ -21,14 +23,27 @@ export function drawProof(target, {counts}) {
   }
 }
 
-export function proofLine({counts, missingKeys, again}) {
+// Offsets 3, 4, 5 and 9 of partition 0: "Partition 0, offsets 3 to 5, 9."
+function places(offsets) {
+  return Object.entries(offsets).map(([partition, found]) => {
+    const runs = [];
+    for (const offset of found.toSorted((a, b) => a - b)) {
+      if (runs.at(-1)?.[1] === offset - 1) runs.at(-1)[1] = offset;
+      else runs.push([offset, offset]);
+    }
+    const shown = runs.slice(0, RUNS).map(([from, to]) => (from === to ? from : `${from} to ${to}`));
+    return `Partition ${partition}, ${found.length > 1 ? "offsets" : "offset"} ${shown.join(", ")}${runs.length > RUNS ? ", …" : ""}.`;
+  }).join(" ");
+}
+
+export function proofLine({counts, missingKeys, missingOffsets, again}) {
   const {sent, unanswered, recorded, expired, waiting, looking, missing, dead, forgotten, twice} = counts;
   if (!sent) return "Nothing sent from here yet.";
   const some = (count, words) => (count ? `${words} ${count}, ` : "");
   const figures = `sent ${sent}, recorded ${recorded}, ${some(expired, "recorded and no longer kept")}${some(waiting, "waiting")}`
     + `${some(looking, "being looked up")}${some(dead, "in the dead-letter topic")}${some(forgotten, "in a deleted topic")}missing ${missing}, twice ${twice}`;
   const notes = [];
-  if (missing) notes.push(`Missing: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}.`);
+  if (missing) notes.push(`Missing: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}. ${places(missingOffsets)}`);
   else if (waiting && !looking) notes.push(`Nothing is lost: ${plural(waiting, "event waits", "events wait")} in Kafka.`);
   else if (recorded + expired === sent && !twice) notes.push("Nothing lost.");
   if (looking) notes.push(`Of ${plural(looking, "event")} no worker has told yet whether it is recorded.`);

@@ -49,6 +49,17 @@ export class Sent {
     this.#touch(key);
   }
 
+  // The event's record has a key that was in use, so its row has another one.
+  renamed(key, other) {
+    const sent = this.#byKey.get(key);
+    if (!sent) return;
+    this.#byKey.delete(key);
+    this.#byKey.set(other, sent);
+    this.#chunks[sent.chunk].delete(key);
+    this.#chunks[sent.chunk].add(other);
+    this.#touch(other);
+  }
+
   // `row`: of the page's group
   row({key, partition, offset, deliveries}) {
     const sent = this.#byKey.get(key);
@@ -146,23 +157,26 @@ export class Sent {
     return found;
   }
 
-  // {counts, missingKeys, again}. The states' counts add up to `sent`.
+  // {counts, missingKeys, missingOffsets, again}. The states' counts add up to `sent`.
   proof() {
     const expired = this.#all;
     const counts = {sent: this.#byKey.size + expired.sent, acknowledged: expired.sent, twice: expired.twice};
     for (const state of STATES) counts[state] = 0;
     counts.expired = expired.sent;
     let {again} = expired;
-    const missingKeys = [];
+    const missingKeys = [], missingOffsets = {}; // the latter by partition
     for (const [key, sent] of this.#byKey) {
       const state = this.stateOf(sent);
       counts[state]++;
-      if (state === "missing") missingKeys.push(key);
+      if (state === "missing") {
+        missingKeys.push(key);
+        (missingOffsets[sent.partition] ??= []).push(sent.offset);
+      }
       if (sent.offset !== undefined) counts.acknowledged++;
       if (sent.twice) counts.twice++;
       if (sent.again) again++;
     }
-    return {counts, missingKeys, again};
+    return {counts, missingKeys, missingOffsets, again};
   }
 
   // -- over a reload of the page

@@ -38,6 +38,20 @@ export class Store {
     }
   }
 
+  // The event's record has a key that was in use, so its row has another one. The row may have come before.
+  renamed(key, other) {
+    const event = this.byKey.get(key), known = this.byKey.get(other);
+    this.sent.renamed(key, other);
+    this.byKey.delete(key);
+    if (event && known) {
+      this.order.splice(this.order.indexOf(event), 1);
+      if (known.recorded) this.sent.row(known);
+    } else if (event) {
+      event.key = other;
+      this.byKey.set(other, event);
+    }
+  }
+
   failed(key, sentence) {
     this.sent.failed(key);
     const event = this.byKey.get(key);

@@ -20,4 +20,5 @@ def test_batches_follow_one_another_without_a_gap(monkeypatch: pytest.MonkeyPatc
     found = list(cut(records(11, 12, 15, 16, 18), start=10, end=21, seek=3))
 
     assert [[record.offset for record in batch] for batch in found] == [[11, 12], [15, 16], [18]]
+    assert [len(batch) for batch in cut(records(11, 12, 15), start=10, end=21, seek=3, most=1)] == [1, 1, 1]
     assert [(batch.start, batch.end, batch.seek) for batch in found] == [(10, 13, 3), (13, 17, 3), (17, 21, 3)]
