@@ -29,18 +29,21 @@ export class Outbox {
     }
     this.#running = new AbortController();
     this.#told.changed();
-    await burst(count, rate, (us) => this.#post(us), this.#running.signal, nowUs);
+    await burst(count, rate, (...due) => this.#post(...due), this.#running.signal, nowUs);
     this.#running = null;
     this.#told.changed();
   }
 
-  async #post(clickedUs) {
+  // `clickedUs`: when the event was due. In a burst with a rate (`scheduled`) that is its place in the schedule and stands for a person's click at that
+  // moment, so that the wait for a free lane is in the first gap. `sent` in the event's value tells every page which part of the gap it is.
+  async #post(clickedUs, scheduled = false) {
     if (!this.#clock.best) await this.#told.measure();
     const aheadUs = this.#clock.correctionUs;
     const key = uuid7((clickedUs - aheadUs) / 1000);
     const value = {id: nextId()};
     const compared = this.#clock.best !== null;
     if (compared) value.clicked = clickedUs / 1000; // else nobody could tell what the time means
+    if (compared && scheduled) value.sent = nowUs() / 1000;
     if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can correct its *clicked*
     this.#store.posting(key, value, compared ? clickedUs : null, clickedUs - aheadUs);
     this.#told.changed();

@@ -31,6 +31,11 @@ export function drawBar(target, event, order, look) {
       if (to - from > 0.13) part.textContent = `${gap.letter} ${duration(gap.us)}`;
       else if (to - from > 0.025) part.textContent = gap.letter;
     }
+    if (gap.unsentUs) {
+      const unsent = element("span", {class: "unsent", title: `due, and not sent yet: ${duration(gap.unsentUs)}`});
+      stretch(unsent, 0, Math.min(1, look.scale(gap.unsentUs) / (to - from || 1)));
+      part.append(unsent);
+    }
     parts.push(part);
     endAt = to;
   }
@@ -78,6 +83,7 @@ export function inWords(event, order, state) {
 export function drawLegend(target, order) {
   target.replaceChildren(...gapNames(order).map((gap) =>
     element("li", {}, element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter), `${gap.start} to ${gap.end}`)),
+  element("li", {}, element("i", {class: "key gap-0 unsent", "aria-hidden": "true"}), "due in a burst, and not sent yet"),
   element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
 }
 
