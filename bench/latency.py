@@ -1,7 +1,8 @@
-"""POST to row: the time from the client's send to *consumed*, when the consumer has the event in hand, on 2 partitions.
+"""POST to row: the time from when an event is due at the client to *consumed*, when the consumer has the event in hand, on 2 partitions.
 
-One by one (the next when the last is answered) and at 200 events a second, whatever the answers. Client, producer and consumer are
-three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed up by some hundred events.
+One by one (the next when the last is answered) and at 200 events a second, whatever the answers: these count from when they were due.
+Client, producer and consumer are three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed
+up by some hundred events.
 
 - ours: a producer and a consumer as `make run` has them; the rows' own `consumed_us`.
 - the workshop's programs: Flask + kafka-python, and aiokafka's loop, which keeps no row.
@@ -72,11 +73,11 @@ def both_ways(run: Run, candidate: str, port: int, consumed: Callable[[], dict[i
     paced = post(port, count=run.size.paced, rate=RATE, connections=CONNECTIONS, first_id=1_000_000, stamps=True)
     for part, posted in ((PART["one by one"], one_by_one), (PART["at a rate"], paced)):
         deadline = time.monotonic() + 30
-        while not (at := consumed()).keys() >= posted.sent_us.keys():
+        while not (at := consumed()).keys() >= posted.due_us.keys():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{candidate}: {len(posted.sent_us.keys() - at.keys())} posted events were not consumed")
+                raise TimeoutError(f"{candidate}: {len(posted.due_us.keys() - at.keys())} posted events were not consumed")
             time.sleep(0.1)
-        note(run, part, candidate, [at[number] - sent_us for number, sent_us in posted.sent_us.items()])
+        note(run, part, candidate, [at[number] - due_us for number, due_us in posted.due_us.items()])
 
 
 def floor(run: Run) -> None:

@@ -13,7 +13,8 @@ from bench.run import ROOT
 class Posted:
     answered: int
     seconds: float
-    sent_us: dict[int, int]
+    due_us: dict[int, int]  # by id, and
+    took_us: list[int]  # from then to the answer, each with `stamps` only
 
     @property
     def rate(self) -> float:
@@ -29,4 +30,4 @@ def post(port: int, **options: Any) -> Posted:
     found = json.loads(result.stdout)
     if found["refused"]:
         raise RuntimeError(f"{found['refused']} of {found['refused'] + found['answered']} posts were not answered 200")
-    return Posted(found["answered"], found["seconds"], {int(number): us for number, us in found["sent_us"].items()})
+    return Posted(found["answered"], found["seconds"], {int(number): us for number, us in found["due_us"].items()}, found["took_us"])
