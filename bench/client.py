@@ -1,5 +1,7 @@
 """The HTTP client of all candidates: a process of its own, which posts events over connections that it keeps, and prints what came of it.
 
+With `--keys FILE` it asks for the events with these keys instead, one a line, again and again.
+
 `python -m bench.client --port 5000 --connections 64 --seconds 6`: each connection posts the next event when the last is answered.
 `--count 1000` ends after so many events; `--rate 200` posts so many a second, whatever the answers. Prints JSON: `answered` in `seconds`,
 `refused` (not 200), and with `--stamps` when each event was due, microseconds since the epoch by its id (`due_us`), and the microseconds
@@ -17,7 +19,9 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
+GET = b"GET /events/%s HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
 HEAD = "POST / HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\nContent-Length: "
 
 
@@ -36,6 +40,7 @@ class Client:
     idle: deque["Connection"] = field(default_factory=deque)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     rated: bool = False
+    keys: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._head = HEAD.format(port=self.port).encode()
@@ -46,6 +51,8 @@ class Client:
         number, self._id = self._id, self._id + 1
         if self.stamps:
             self.due_us[number] = due_us
+        if self.keys:
+            return GET % (self.keys[number % len(self.keys)], self.port)
         body = b'{"id":%d,"clicked":%d}' % (number, due_us // 1000)
         return b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
 
@@ -150,8 +157,12 @@ async def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--first-id", type=int, default=0)
     parser.add_argument("--stamps", action="store_true")
+    parser.add_argument("--keys", type=Path)
     arguments = parser.parse_args()
     client = Client(arguments.port, arguments.first_id, arguments.count, arguments.stamps, rated=arguments.rate is not None)
+
+    if arguments.keys:
+        client.keys = arguments.keys.read_bytes().split()
 
     began = time.monotonic()
     await asyncio.gather(*(client.connect() for _ in range(arguments.connections)))

@@ -1,10 +1,13 @@
-"""The bench's client against a server that stands still for a moment."""
+"""The bench: its client against a server that stands still for a moment, and its report."""
 
 import asyncio
 
 import pytest
 
+from bench.listen import Stream
 from bench.load import post
+from bench.report import markdown
+from bench.run import Size
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 FROZEN_AFTER_SECONDS, FROZEN_SECONDS = 0.3, 1.0
@@ -36,15 +39,46 @@ async def post_to_a_server_that_freezes(**options: int) -> list[int]:
 
 
 def test_at_a_rate() -> None:
-    """At 200 a second a second's stand-still makes about 200 events slow, also with few connections."""
+    """At 200 a second a second's stand-still makes about 200 events slow, also with few connections; half of them by over 0.5 s."""
     took_us = asyncio.run(post_to_a_server_that_freezes(count=400, connections=5, rate=200))
 
-    assert sum(us > 50_000 for us in took_us) == pytest.approx(190, abs=30)
-    assert max(took_us) == pytest.approx(1e6, abs=2e5)
+    assert sum(us > 50_000 for us in took_us) >= 170
+    assert 80 <= sum(us > 500_000 for us in took_us) <= 140
+    assert max(took_us) > 900_000
 
 
 def test_without_a_rate() -> None:
     """The negative control: where each connection waits for its answer, as many events are slow as there are connections."""
     took_us = asyncio.run(post_to_a_server_that_freezes(count=800, connections=5))
 
-    assert sum(us > 50_000 for us in took_us) == 5
+    assert sum(us > 500_000 for us in took_us) == 5
+
+
+def test_report() -> None:
+    """The report has each figure once, and of each target whose figures were found the ratio of the medians, and whether it is met."""
+    size = Size(3, 1, 1, 1, 1, 1, 1, (1, 2))
+    figures = {
+        ("recording", "ours", "events/s"): [90_000.0, 100_000.0, 80_000.0],
+        ("recording", "Quix Streams with state", "events/s"): [30_000.0, 45_000.0, 40_000.0],
+        ("start", "make run, warm, until ready", "s"): [3.0, 3.5, 4.5],
+    }
+
+    lines = markdown(figures, size, "2 cores.", 600).splitlines()
+
+    assert "| recording: ours / Quix Streams with state | 2.25 [2.00 – 3.00] | ≥ 2.5 | below |" in lines
+    assert "| make run, warm, until ready, s | 3.50 [3.00 – 4.50] | ≤ 4 | met |" in lines
+    assert "| recording: ours / Faust's idiom | – | ≥ 25 | not found |" in lines
+    assert "| recording | ours | 90,000 [80,000 – 100,000] | events/s |" in lines
+    assert sum(line.startswith("| recording |") for line in lines) == 2
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 8, 1000])
+def test_rows_of_a_stream(size: int) -> None:
+    """Each row is counted once, however the stream comes in pieces."""
+    stream = Stream(b"", most=None)
+    text = b": the rows\n\n" + b'id: 1;0:1\ndata: {"key":"data: "}\n\n' * 100
+
+    for start in range(0, len(text), size):
+        stream.data_received(text[start : start + size])
+
+    assert stream.rows == 100
