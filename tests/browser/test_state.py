@@ -218,7 +218,7 @@ def test_the_wait_of_an_event_that_was_sent_late(scripts: Page) -> None:
     body = """const stages = {...given.stages, clicked_us: given.clicked * 1000};
         return given.sent.map((sent) => {
             const [gap] = it.gaps({value: {clicked: given.clicked, sent}, stages, at: 0, aheadUs: 0}, given.order);
-            return [gap.us, gap.unsentUs, gap.meaning.includes("it was due while")];
+            return [gap.us, gap.unsentUs, gap.meaning.includes("it waited in the browser")];
         });"""
     given = {"stages": STAGES, "order": ORDER, "clicked": clicked, "sent": [clicked + 898, clicked + 2, None, "soon", clicked - 50, 1e300]}
 

@@ -68,7 +68,7 @@ export function gaps(event, order) {
     const us = end.us - start.us;
     const unsent = start.stage === "clicked" ? Math.max(0, Math.min(us, unsentUs(event) ?? 0)) : 0;
     return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us, unsentUs: unsent,
-      meaning: 2 * unsent > Math.max(0, us) ? "it was due while earlier events had no answer, and waited in the browser" : meaning(start.stage, end.stage, us)};
+      meaning: 2 * unsent > Math.max(0, us) ? "it waited in the browser, mostly for the answers to earlier events" : meaning(start.stage, end.stage, us)};
   });
 }
 
