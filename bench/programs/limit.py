@@ -67,4 +67,5 @@ async def main() -> None:
                 await consumer.commit()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
