@@ -6,12 +6,22 @@ import sys
 import time
 from dataclasses import replace
 
-from bench import growth, latency, peers, post, recording, recovery, report
+from bench import growth, latency, peers, post, reading, recording, recovery, report, start, stream
 from bench.brokers import brokers
-from bench.run import FULL, QUICK, Run, Size, say
+from bench.run import FULL, QUICK, ROOT, Run, Size, say
 from labapp.lab import LabError
 
-PARTS = {"recording": recording, "post": post, "latency": latency, "recovery": recovery, "growth": growth}
+PARTS = {
+    "recording": recording,
+    "post": post,
+    "latency": latency,
+    "recovery": recovery,
+    "stream": stream,
+    "reading": reading,
+    "growth": growth,
+    "start": start,
+}
+REPORT = ROOT / "docs" / "speed.md"
 
 
 def main() -> int:
@@ -31,7 +41,7 @@ def main() -> int:
 
 
 def bench(parts: list[str], size: Size) -> int:
-    """The exit code. What was found before it failed, or before Ctrl+C, is printed all the same."""
+    """The exit code. What was found before it failed, or before Ctrl+C, is printed all the same; only a whole run writes docs/speed.md."""
     began, code, run = time.monotonic(), 0, None
     try:
         python = peers.python()
@@ -48,7 +58,11 @@ def bench(parts: list[str], size: Size) -> int:
         say(str(exc))
         code = 1
     if run is not None and run.figures:
-        print(report.markdown(run.figures, size, python, time.monotonic() - began))
+        found = report.markdown(run.figures, size, report.machine(python), time.monotonic() - began)
+        print(found)
+        if code == 0 and len(parts) == len(PARTS) and size.rounds >= FULL.rounds and size.events >= FULL.events:
+            REPORT.write_text(found)
+            say(f"Written to {REPORT}.")
     return code
 
 

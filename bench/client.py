@@ -1,8 +1,14 @@
 """The HTTP client of all candidates: a process of its own, which posts events over connections that it keeps, and prints what came of it.
 
+With `--keys FILE` it asks for the events with these keys instead, one a line, again and again.
+
 `python -m bench.client --port 5000 --connections 64 --seconds 6`: each connection posts the next event when the last is answered.
 `--count 1000` ends after so many events; `--rate 200` posts so many a second, whatever the answers. Prints JSON: `answered` in `seconds`,
-`refused` (not 200), and with `--stamps` when each event was sent, microseconds since the epoch by its id.
+`refused` (not 200), and with `--stamps` when each event was due, microseconds since the epoch by its id (`due_us`), and the microseconds
+from then to each answer (`took_us`).
+
+At a rate an event is due by the schedule, also where no connection is free. Else a server that stands still for a second would make only
+those events slow that are under way (coordinated omission). Without a rate it is due when it is sent.
 
 It reads no more of an answer than status and length, so that it needs a fraction of what any of the servers does.
 """
@@ -13,7 +19,9 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 
+GET = b"GET /events/%s HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
 HEAD = "POST / HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\nContent-Length: "
 
 
@@ -27,22 +35,25 @@ class Client:
     refused: int = 0
     under_way: int = 0
     ended: bool = False
-    sent_us: dict[int, int] = field(default_factory=dict)
+    due_us: dict[int, int] = field(default_factory=dict)
+    took_us: list[int] = field(default_factory=list)
     idle: deque["Connection"] = field(default_factory=deque)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     rated: bool = False
+    keys: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._head = HEAD.format(port=self.port).encode()
         self._id = self.first_id
         self._connecting: set[asyncio.Task[None]] = set()
 
-    def next_request(self) -> bytes:
+    def next_request(self, due_us: int) -> bytes:
         number, self._id = self._id, self._id + 1
-        now_us = time.time_ns() // 1000
         if self.stamps:
-            self.sent_us[number] = now_us
-        body = b'{"id":%d,"clicked":%d}' % (number, now_us // 1000)
+            self.due_us[number] = due_us
+        if self.keys:
+            return GET % (self.keys[number % len(self.keys)], self.port)
+        body = b'{"id":%d,"clicked":%d}' % (number, due_us // 1000)
         return b"%s%d\r\n\r\n%s" % (self._head, len(body), body)
 
     def may_post(self) -> bool:
@@ -58,16 +69,16 @@ class Client:
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    def post(self, connection: "Connection") -> None:
+    def post(self, connection: "Connection", due_us: int) -> None:
         self.under_way += 1
-        connection.post(self.next_request())
+        connection.post(self.next_request(due_us), due_us)
 
     def free(self, connection: "Connection") -> None:
         """A connection that may take a request: at once the next one, or when its time has come."""
         if self.rated:
             self.idle.append(connection)
         elif self.may_post():
-            self.post(connection)
+            self.post(connection, now_us())
         self.check()
 
     def check(self) -> None:
@@ -79,15 +90,15 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self, client: Client) -> None:
-        self._client, self._buffer, self._waiting, self._request = client, b"", False, b""
+        self._client, self._buffer, self._waiting, self._due_us = client, b"", False, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._client.free(self)
 
-    def post(self, request: bytes) -> None:
-        self._waiting = True
+    def post(self, request: bytes, due_us: int) -> None:
+        self._waiting, self._due_us = True, due_us
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -102,6 +113,8 @@ class Connection(asyncio.Protocol):
         self._client.under_way -= 1
         if head[9:12] == b"200":
             self._client.answered += 1
+            if self._client.stamps:
+                self._client.took_us.append(now_us() - self._due_us)
         else:
             self._client.refused += 1
         if b"connection: close" in head:  # then the server ends it, and connection_lost goes on
@@ -120,13 +133,17 @@ class Connection(asyncio.Protocol):
         self._client.check()
 
 
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
 async def at_a_rate(client: Client, rate: float) -> None:
-    began, posted = time.monotonic(), 0
+    began, began_us, posted = time.monotonic(), now_us(), 0
     while client.may_post():
         due = int((time.monotonic() - began) * rate)
         while posted < due and client.idle and client.may_post():
-            client.post(client.idle.popleft())
             posted += 1
+            client.post(client.idle.popleft(), began_us + int(posted * 1e6 / rate))
         await asyncio.sleep(max(0.0005, began + (posted + 1) / rate - time.monotonic()))
     client.check()
 
@@ -140,23 +157,27 @@ async def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--first-id", type=int, default=0)
     parser.add_argument("--stamps", action="store_true")
+    parser.add_argument("--keys", type=Path)
     arguments = parser.parse_args()
     client = Client(arguments.port, arguments.first_id, arguments.count, arguments.stamps, rated=arguments.rate is not None)
+
+    if arguments.keys:
+        client.keys = arguments.keys.read_bytes().split()
 
     began = time.monotonic()
     await asyncio.gather(*(client.connect() for _ in range(arguments.connections)))
     pace = asyncio.create_task(at_a_rate(client, arguments.rate)) if arguments.rate else None
     try:
         await asyncio.wait_for(client.over.wait(), arguments.seconds)
-        seconds = time.monotonic() - began
-        answered = client.answered
+        seconds, answered = time.monotonic() - began, client.answered
     except TimeoutError:  # the time is over: what is still under way gets its answer, but does not count
         seconds, answered, client.ended = time.monotonic() - began, client.answered, True
         client.check()
         await asyncio.wait_for(client.over.wait(), 20)
     if pace is not None:
         await pace
-    print(json.dumps({"answered": answered, "seconds": seconds, "refused": client.refused, "sent_us": client.sent_us}))
+    found = {"answered": answered, "seconds": seconds, "refused": client.refused, "due_us": client.due_us, "took_us": client.took_us}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""POST to row: the time from the client's send to *consumed*, when the consumer has the event in hand, on 2 partitions.
+"""POST to row: the time from when an event is due at the client to *consumed*, when the consumer has the event in hand, on 2 partitions.
 
-One by one (the next when the last is answered) and at 200 events a second, whatever the answers. Client, producer and consumer are
-three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed up by some hundred events.
+One by one (the next when the last is answered) and at 200 events a second, whatever the answers: these count from when they were due.
+Client, producer and consumer are three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed
+up by some hundred events.
 
 - ours: a producer and a consumer as `make run` has them; the rows' own `consumed_us`.
 - the workshop's programs: Flask + kafka-python, and aiokafka's loop, which keeps no row.
 - the floor: aiokafka alone in one process, without HTTP: from before the send (acks=all) to consumed.
+- ours, to recorded, and the floor with a changelog write: until the row, or there the event once more, is appended to the changelog, by
+  the broker's clock, which counts whole milliseconds.
 - ours, row readable (one by one only): until the row is in the changelog, acknowledged, and `GET /events/{key}` answers it. It is asked
   for once the POST is answered, so the answer's own time is in it. No other candidate has such a row.
 """
@@ -13,11 +16,11 @@ three processes on one machine, so one clock stamps both ends. Each candidate is
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from bench.brokers import make_topic
 from bench.http import answers, get, is_ready, post_until_readable, rows
-from bench.load import post
+from bench.load import Posted, post
 from bench.run import Run, free_port
 
 WARM_UP = 300
@@ -41,12 +44,16 @@ def ours(run: Run) -> None:
         producer.wait_for(is_ready(producer_port))
         consumer.wait_for(is_ready(consumer_port))
 
-        def consumed() -> dict[int, int]:
-            return {row["value"]["id"]: row["stages"]["consumed_us"] for row in rows(consumer_port)}
+        def reached(stage: str) -> dict[int, int]:
+            return {row["value"]["id"]: row["stages"][stage] for row in rows(consumer_port)}
 
-        both_ways(run, "ours", producer_port, consumed)
+        used = {"the producer": producer.cpu_seconds, "the consumer": consumer.cpu_seconds}
+        posted = both_ways(run, "ours", producer_port, lambda: reached("consumed_us"), used)
+        recorded = reached("recorded_us")
+        for part, events in posted.items():
+            run.found_times(part, "ours, to recorded", [recorded[number] - due_us for number, due_us in events.due_us.items()])
         readable_us = [post_until_readable(producer_port, consumer_port) for _ in range(min(500, run.size.one_by_one))]
-        note(run, PART["one by one"], "ours, row readable", readable_us)
+        run.found_times(PART["one by one"], "ours, row readable", readable_us)
 
 
 def workshop(run: Run) -> None:
@@ -65,34 +72,38 @@ def workshop(run: Run) -> None:
         both_ways(run, "the workshop's programs", producer_port, consumed)
 
 
-def both_ways(run: Run, candidate: str, port: int, consumed: Callable[[], dict[int, int]]) -> None:
+def both_ways(
+    run: Run, candidate: str, port: int, consumed: Callable[[], dict[int, int]], used: Mapping[str, Callable[[], float]] | None = None
+) -> dict[str, Posted]:
+    """What was posted, by part. `used`: CPU seconds so far, by what used them."""
     post(port, count=WARM_UP, first_id=10_000_000)
+    before = {name: seconds() for name, seconds in (used or {}).items()}
     one_by_one = post(port, count=run.size.one_by_one, stamps=True)
+    for name, seconds in before.items():
+        cpu_ms = (used[name]() - seconds) * 1000 / run.size.one_by_one
+        run.found(f"{PART['one by one']}, CPU", f"{candidate}, {name}", "ms an event", cpu_ms)
     post(port, count=WARM_UP, first_id=20_000_000, rate=RATE, connections=CONNECTIONS)
     paced = post(port, count=run.size.paced, rate=RATE, connections=CONNECTIONS, first_id=1_000_000, stamps=True)
-    for part, posted in ((PART["one by one"], one_by_one), (PART["at a rate"], paced)):
+    both = {PART["one by one"]: one_by_one, PART["at a rate"]: paced}
+    for part, posted in both.items():
         deadline = time.monotonic() + 30
-        while not (at := consumed()).keys() >= posted.sent_us.keys():
+        while not (at := consumed()).keys() >= posted.due_us.keys():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{candidate}: {len(posted.sent_us.keys() - at.keys())} posted events were not consumed")
+                raise TimeoutError(f"{candidate}: {len(posted.due_us.keys() - at.keys())} posted events were not consumed")
             time.sleep(0.1)
-        note(run, part, candidate, [at[number] - sent_us for number, sent_us in posted.sent_us.items()])
+        run.found_times(part, candidate, [at[number] - due_us for number, due_us in posted.due_us.items()])
+    return both
 
 
 def floor(run: Run) -> None:
     for part, count, rate in ((PART["one by one"], run.size.one_by_one, 0), (PART["at a rate"], run.size.paced, RATE)):
-        topic = new_topic(run)
-        program = run.program("floor", TOPIC=topic, GROUP=topic, COUNT=count, RATE=rate, WARM_UP=WARM_UP)
-        with run.running(program):
-            if program.process.wait(300):
-                program.alive()
-            note(run, part, "the floor", json.loads(program.log.splitlines()[-1]))
-
-
-def note(run: Run, part: str, candidate: str, times_us: Sequence[int]) -> None:
-    ascending = sorted(times_us)
-    for percent in (50, 99):
-        run.found(part, candidate, f"ms p{percent}", ascending[-(-len(ascending) * percent // 100) - 1] / 1000)
+        for candidate, changelog in (("the floor", {}), ("the floor with a changelog write", {"CHANGELOG": new_topic(run)})):
+            topic = new_topic(run)
+            program = run.program("floor", TOPIC=topic, GROUP=topic, COUNT=count, RATE=rate, WARM_UP=WARM_UP, **changelog)
+            with run.running(program):
+                if program.process.wait(300):
+                    program.alive()
+                run.found_times(part, candidate, json.loads(program.log.splitlines()[-1]))
 
 
 def new_topic(run: Run) -> str:

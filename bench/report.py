@@ -17,35 +17,48 @@ OUR_PACKAGES = ("faust-streaming", "aiokafka", "aiohttp", "orjson")
 PEER_PACKAGES = ("quixstreams", "faststream", "flask", "kafka-python")
 
 
-def markdown(figures: Mapping[Key, Sequence[float]], size: Size, peers_python: Path, seconds: float) -> str:
-    lines = [f"Median [least – most] of {size.rounds}, {date.today()}, {seconds / 60:.0f} minutes. {_machine(peers_python)}"]
-    part = ""
+def markdown(figures: Mapping[Key, Sequence[float]], size: Size, on: str, seconds: float) -> str:
+    """`on`: on which machine, by which versions."""
+    lines = [
+        "# Speed",
+        "",
+        "`make bench` measured this and wrote this file. It compares the app with others, side by side in one run. The ratios say more",
+        "than the figures, which are this machine's. What a part measures, and how, is at the top of its file in [bench/](../bench).",
+        "",
+        f"Median [least – most] of {size.rounds} rounds, {date.today()}, {seconds / 60:.0f} minutes. At a rate, times count from when an",
+        f"event was due. {on}",
+        "",
+        "| ratio | found | target | |",
+        "| --- | ---: | ---: | --- |",
+    ]
     parts = list(dict.fromkeys(name for name, _, _ in figures))
+    lines += [_compared(target, figures) for target in targets(size.growth) if target.figure[0] in parts]
+    lines += ["", "| part | what | median [least – most] | |", "| --- | --- | ---: | --- |"]
     for (name, candidate, unit), values in sorted(figures.items(), key=lambda found: parts.index(found[0][0])):
-        if name != part:
-            part = name
-            lines += ["", f"| {name} | | |", "| --- | ---: | --- |"]
-        lines.append(f"| {candidate} | {_spread(values)} | {unit} |")
-    lines += ["", "| ratio | found | target | |", "| --- | ---: | ---: | --- |"]
-    lines += [_ratio(target, figures) for target in targets(size.growth) if target.figure in figures and target.by in figures]
-    return "\n".join(lines)
+        lines.append(f"| {name} | {candidate} | {_spread(values)} | {unit} |")
+    return "\n".join(lines) + "\n"
 
 
-def _ratio(target: Target, figures: Mapping[Key, Sequence[float]]) -> str:
+def _compared(target: Target, figures: Mapping[Key, Sequence[float]]) -> str:
     """Of the medians; in brackets of the rounds, each by itself."""
-    upper, lower = figures[target.figure], figures[target.by]
-    ratio = median(upper) / median(lower)
-    rounds = [one / other for one, other in zip(upper, lower, strict=False)]  # an interrupted run has fewer of one
-    found = f"{ratio:.2f} [{min(rounds):.2f} – {max(rounds):.2f}]"
+    if not {target.figure, target.by or target.figure} <= figures.keys():
+        return f"| {target.name} | – | {target.text} | not found |"
+    rounds, ratio = list(figures[target.figure]), median(figures[target.figure])
+    if target.by is not None:
+        lower = figures[target.by]
+        ratio /= median(lower)
+        rounds = [one / other for one, other in zip(rounds, lower, strict=False)]  # an interrupted run has fewer of one
+    digits = 0 if ratio >= 100 else 2
+    found = f"{ratio:,.{digits}f} [{min(rounds):,.{digits}f} – {max(rounds):,.{digits}f}]"
     return f"| {target.name} | {found} | {target.text} | {'met' if target.met(ratio) else 'below' if target.least else 'above'} |"
 
 
 def _spread(values: Sequence[float]) -> str:
-    digits = 0 if median(values) >= 100 else 1
+    digits = 0 if median(values) >= 100 else 1 if median(values) >= 10 else 2
     return f"{median(values):,.{digits}f} [{min(values):,.{digits}f} – {max(values):,.{digits}f}]"
 
 
-def _machine(peers_python: Path) -> str:
+def machine(peers_python: Path) -> str:
     ask = f"from importlib.metadata import version; print(*map(version, {PEER_PACKAGES}))"
     peers = subprocess.run([peers_python, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
     packages = [f"{name} {version(name)}" for name in OUR_PACKAGES]

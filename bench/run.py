@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import psutil
 
+from labapp.event.gaps import percentile
 from labapp.lab import Lab
 from tests.worker import free_port as free_port
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS = Path(__file__).parent / "programs"
 READY_SECONDS = 60
-STOP_SECONDS = 10
+STOP_SECONDS = 25  # a whole lab takes up to 20
 
 
 def say(text: str) -> None:
@@ -36,7 +37,7 @@ class Size:
     growth: tuple[int, ...]
 
 
-FULL = Size(3, 300_000, 20_000, 6, 1500, 2000, 100_000, (10_000, 100_000, 1_000_000))
+FULL = Size(5, 300_000, 20_000, 6, 1500, 2000, 100_000, (10_000, 100_000, 1_000_000))
 QUICK = Size(1, 40_000, 5_000, 2, 300, 300, 20_000, (10_000, 40_000))
 
 
@@ -105,6 +106,10 @@ class Run:
         self.figures.setdefault((part, candidate, unit), []).append(figure)
         say(f"  {part}, {candidate}: {figure:,.1f} {unit}")
 
+    def found_times(self, part: str, candidate: str, times_us: Sequence[int]) -> None:
+        for percent in (50, 99):
+            self.found(part, candidate, f"ms p{percent}", (percentile(sorted(times_us), percent) or 0) / 1000)
+
     def fresh(self, word: str) -> str:
         """A name that no topic or group had before."""
         return f"{word}-{next(self._numbers)}"
@@ -119,6 +124,14 @@ class Run:
         command = [sys.executable, "-m", "faust", "-A", "labapp.app", "worker", "-l", "info"]
         settings = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "KAFKA_TOPIC": topic, "CONSUMER_GROUP": group, "ROLE": role, **settings}
         return self._start(f"ours-{role}", command, {"PYTHONPATH": str(ROOT), **settings})
+
+    def lab_up(self, ports: Mapping[str, int]) -> Program:
+        """All that `make run` starts, on these ports, in a folder of its own, which the run keeps."""
+        settings = {
+            "LAB_FOLDER": self.lab.folder / "programs" / "lab",
+            "LAB_PORTS": ",".join(f"{name}={port}" for name, port in ports.items()),
+        }
+        return self._start("lab-up", [sys.executable, "-m", "labapp.lab", "up"], {"PYTHONPATH": str(ROOT), **settings})
 
     def program(self, name: str, peers: bool = False, **settings: object) -> Program:
         """A candidate of the folder `programs`, in the app's venv or in that of the peers."""

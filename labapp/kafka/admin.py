@@ -77,7 +77,7 @@ async def admin_client() -> AsyncIterator[Admin]:
             if over:
                 asked = " or ".join(settings.KAFKA_BOOTSTRAP_SERVERS)
                 raise Unsuitable(f"No Kafka broker answers at {asked}: start one, or set KAFKA_BOOTSTRAP_SERVERS to where one is") from None
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.1)
     try:
         yield client
     except (KafkaError, TimeoutError) as exc:

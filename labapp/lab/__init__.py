@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-# In the order in which they start. They stop in the reverse order, kind by kind.
+# They start together, and stop in the reverse of this order, kind by kind.
 PORTS: Mapping[str, int] = {
     "controller": 9092,
     "broker-1": 9093,

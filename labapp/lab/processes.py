@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from xmlrpc.client import Fault
 import psutil
 from supervisor.xmlrpc import Faults
 
-from labapp.lab import BROKERS, KAFKA, PORTS, WORKERS, Lab, LabError, kafka, supervisord
+from labapp.lab import BROKERS, PORTS, WORKERS, Lab, LabError, kafka, supervisord
 from labapp.lab.kafka import Say
 
 READY_SECONDS = 90
@@ -48,8 +48,7 @@ def running(lab: Lab, names: Sequence[str], say: Say = print) -> Iterator[None]:
         try:
             process = supervisord.launch(lab, kafka.prepare(lab, say))
             with supervisord.connected(lab) as supervisor:
-                for together in ([name for name in names if name in KAFKA], [name for name in names if name in WORKERS]):
-                    _start(lab, supervisor, together, say)
+                _start(lab, supervisor, names, say)
             yield
         finally:
             if _processes(lab):
@@ -184,36 +183,34 @@ def is_frozen(pid: int) -> bool:
 
 
 def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
-    began = time.monotonic()
+    """Starts all at once, as each waits by itself for those it needs. Returns when all are ready; raises LabError as soon as one fails."""
+    began, since = time.monotonic(), int(time.time())
     said = {name: lab.log(name).stat().st_size if lab.log(name).exists() else 0 for name in names}
     for name in names:
         _unless(Faults.ALREADY_STARTED, supervisor.startProcess, supervisord.full_name(name), False)
-    if names:
-        say(f"Starting {', '.join(names)} ...")
-    for name in names:
-        if failure := _wait(lab, supervisor, name, names):
-            raise LabError(f"{name} {failure}. The last it said, in {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
-        say(f"  {name} is ready on port {lab.ports[name]} ({time.monotonic() - began:.1f} s)")
-
-
-def _wait(lab: Lab, supervisor: Any, name: str, together: Sequence[str]) -> str | None:
-    """Returns None when the process is ready, and why not as soon as it won't be: who ended twice would go on so for ever."""
-    deadline = time.monotonic() + READY_SECONDS
-    began = supervisor.getProcessInfo(supervisord.full_name(name))["now"]
-    ends: set[int] = set()
-    while True:
-        info = supervisor.getProcessInfo(supervisord.full_name(name))
-        if info["stop"] >= began:
-            ends.add(info["stop"])
-        if info["statename"] == "STOPPED":
-            return "was stopped before it was ready"
-        if info["statename"] == "FATAL" or len(ends) > 1:
-            return "does not stay up"
-        if (missing := _missing(lab, name, together)) is None and info["statename"] == "RUNNING":
-            return None
-        if time.monotonic() > deadline:
-            return f"is not ready after {READY_SECONDS} s ({missing})"
+    say(f"Starting {', '.join(names)} ...")
+    ends: dict[str, set[int]] = {name: set() for name in names}  # of those that are not ready yet
+    while ends:
+        for name in list(ends):
+            info = supervisor.getProcessInfo(supervisord.full_name(name))
+            failure, missing = _failure(info, since, ends[name]), _missing(lab, name, names)
+            if failure is None and time.monotonic() > began + READY_SECONDS:
+                failure = f"is not ready after {READY_SECONDS} s ({missing})"
+            if failure is not None:
+                raise LabError(f"{name} {failure}. The last it said, in {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
+            if missing is None and info["statename"] == "RUNNING":
+                say(f"  {name} is ready on port {lab.ports[name]} ({time.monotonic() - began:.1f} s)")
+                del ends[name]
         time.sleep(0.1)
+
+
+def _failure(info: Mapping[str, Any], since: int, ends: set[int]) -> str | None:
+    """Why the process won't be ready, None if it may be: who ended twice would go on so for ever. `ends`: when it did, as seen so far."""
+    if info["stop"] >= since:
+        ends.add(info["stop"])
+    if info["statename"] == "STOPPED":
+        return "was stopped before it was ready"
+    return "does not stay up" if info["statename"] == "FATAL" or len(ends) > 1 else None
 
 
 def _missing(lab: Lab, name: str, together: Sequence[str]) -> str | None:

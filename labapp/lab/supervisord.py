@@ -109,7 +109,7 @@ def _configuration(lab: Lab, commands: Mapping[str, Sequence[str]]) -> RawConfig
 
 def _program(lab: Lab, name: str) -> dict[str, str]:
     return {
-        "autostart": "false",  # the lab starts each itself, in order, and waits until it is ready
+        "autostart": "false",  # the lab starts each itself, and waits until it is ready
         "autorestart": "true",
         # One that ends within startsecs is tried again after 1 s, 2 s, 3 s, ...: 20 times are 3.5 minutes.
         "startsecs": "2",

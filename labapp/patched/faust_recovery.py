@@ -45,6 +45,11 @@ class RetriedRecovery(Recovery):
 
 
 class RetriedTableManager(TableManager):
+    async def on_start(self) -> None:
+        """As Faust's (tables/manager.py:138), but it does not sleep for a second first: all modules are loaded, so all tables are known."""
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> RetriedRecovery:
         if self._recovery is None:

@@ -1,4 +1,4 @@
-"""The page's pure scripts (`static/state/`), run in a browser that has no server."""
+"""The page's pure scripts (`static/state/`), and the one that paces bursts, run in a browser that has no server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,10 +37,10 @@ def scripts() -> Iterator[Page]:
         browser.close()
 
 
-def run(scripts: Page, script: str, body: str, argument: Any = None) -> Any:
+def run(scripts: Page, script: str, body: str, argument: Any = None, folder: str = "state") -> Any:
     """What `body` returns, which has the script as `it` and the argument as `given`."""
     code = f"async ([path, given]) => {{ const it = await import(path); {body} }}"
-    return scripts.evaluate(code, [f"/static/state/{script}.js", argument])
+    return scripts.evaluate(code, [f"/static/{folder}/{script}.js", argument])
 
 
 @pytest.mark.parametrize("us", [None, 1e300, -1, NOW_US * 1000, 9.1e21])
@@ -286,3 +286,76 @@ def test_fifty_thousand_rows_are_taken_quickly(scripts: Page) -> None:
 
     assert (in_order, kept) == (True, True)
     assert took_ms < 1000 * PATIENCE
+
+
+# 400 events at 200 a second on a clock of its own, and a server that answers in 1 ms, but nothing from 0.5 s to 1.5 s.
+BURST = """
+    const real = {now: performance.now, setTimeout};
+    const timers = [];
+    let ms = 0;
+    performance.now = () => ms;
+    globalThis.setTimeout = (call, after = 0) => { timers.push({at: ms + Math.floor(after), call}); };
+    const times = [];
+    const post = async (clickedUs) => {
+      const answer = ms >= 500 && ms < 1500 ? 1500 : ms + 1;
+      await new Promise((resolve) => { timers.push({at: answer, call: resolve}); });
+      times.push(ms - clickedUs / 1000);
+    };
+    try {
+      let over = false;
+      it.burst(400, given, post, new AbortController().signal, () => ms * 1000).then(() => { over = true; });
+      while (!over) {
+        for (let turn = 0; turn < 20; turn++) await null; // lets all run that waits for no timer
+        timers.sort((a, b) => a.at - b.at);
+        const timer = timers.shift();
+        if (timer) ms = Math.max(ms, timer.at);
+        timer?.call();
+      }
+    } finally {
+      performance.now = real.now;
+      globalThis.setTimeout = real.setTimeout;
+    }
+    return times;"""
+
+
+def test_a_burst_counts_from_when_its_events_were_due(scripts: Page) -> None:
+    """A server that is frozen for 1 s makes all the events slow that were due meanwhile, not only those that were under way."""
+    times = run(scripts, "sender", BURST, 200, folder="ask")
+
+    assert len(times) == 400
+    assert 190 <= sum(time > 20 for time in times) <= 210
+    assert max(times) == pytest.approx(1000, abs=10)
+
+
+def test_a_burst_at_full_speed_has_no_schedule(scripts: Page) -> None:
+    """Its events are due when the ones before are answered: only those that were under way are slow."""
+    times = run(scripts, "sender", BURST, 0, folder="ask")
+
+    assert sum(time > 20 for time in times) <= 4
+
+
+def test_the_wait_of_an_event_that_was_sent_late(scripts: Page) -> None:
+    """The part of the first gap before the event was sent, as its value says; over half of the gap, it is what the gap is explained by."""
+    clicked = NOW_US / 1000 - 900
+    body = """const stages = {...given.stages, clicked_us: given.clicked * 1000};
+        return given.sent.map((sent) => {
+            const [gap] = it.gaps({value: {clicked: given.clicked, sent}, stages, at: 0, aheadUs: 0}, given.order);
+            return [gap.us, gap.unsentUs, gap.meaning.includes("it waited in the browser")];
+        });"""
+    given = {"stages": STAGES, "order": ORDER, "clicked": clicked, "sent": [clicked + 898, clicked + 2, None, "soon", clicked - 50, 1e300]}
+
+    found = run(scripts, "stages", body, given)
+
+    assert found == [[900_000, us, words] for us, words in [(898_000, True), (2000, False), (0, False), (0, False), (0, False), (0, False)]]
+
+
+def test_the_waits_of_a_burst_are_a_line_of_their_own(scripts: Page) -> None:
+    """The page's percentiles of *due* to *sent* take the events that say when they were sent."""
+    body = """const event = (number) => ({recorded: true, at: 0, stages: {...given.stages, clicked_us: given.clicked * 1000},
+            value: {clicked: given.clicked, ...(number < 10 ? {sent: given.clicked + number} : {})}});
+        return it.figures(Array.from({length: 30}, (_, number) => event(number)), given.order).unsent;"""
+    given = {"stages": STAGES, "order": ORDER, "clicked": NOW_US / 1000 - 900}
+
+    found = run(scripts, "figures", body, given)
+
+    assert (found["count"], found["p50"], found["max"]) == (10, 4000, 9000)

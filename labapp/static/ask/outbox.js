@@ -31,7 +31,7 @@ export class Outbox {
     this.#running = new AbortController();
     this.#told.changed();
     let id = await ids.take(count);
-    await burst(count, rate, (us) => this.#post(us, id++), this.#running.signal, nowUs);
+    await burst(count, rate, (us, scheduled) => this.#post(us, id++, {scheduled}), this.#running.signal, nowUs);
     this.#running = null;
     this.#told.changed();
   }
@@ -41,8 +41,8 @@ export class Outbox {
     let id = await ids.take(count);
     const answers = [await this.#post(nowUs(), id++)];
     if (!answers[0]) throw new Error("The first event was not acknowledged.");
-    const [{key}] = answers;
-    await burst(count - 1, 0, async (us) => answers.push(await this.#post(us, id++, oneKey ? key : null)), new AbortController().signal, nowUs);
+    const recordKey = oneKey ? answers[0].key : null;
+    await burst(count - 1, 0, async (us) => answers.push(await this.#post(us, id++, {recordKey})), new AbortController().signal, nowUs);
     return answers.filter(Boolean);
   }
 
@@ -52,14 +52,17 @@ export class Outbox {
     return first && [first, await api.send(first.key, first.value)];
   }
 
+  // `clickedUs`: when the event was due. In a burst with a rate (`scheduled`) that is its place in the schedule and stands for a person's click at that
+  // moment, so that the wait for a free lane is in the first gap. `sent` in the event's value tells every page which part of the gap it is.
   // `recordKey`: a key that is in use, null for one of its own. Resolves to the producer's answer with the value sent; undefined if it failed.
-  async #post(clickedUs, id, recordKey = null) {
+  async #post(clickedUs, id, {recordKey = null, scheduled = false} = {}) {
     if (!this.#clock.best) await this.#told.measure();
     const aheadUs = this.#clock.correctionUs;
     const key = uuid7((clickedUs - aheadUs) / 1000);
     const value = {id};
     const compared = this.#clock.best !== null;
     if (compared) value.clicked = clickedUs / 1000; // else nobody could tell what the time means
+    if (compared && scheduled) value.sent = nowUs() / 1000;
     if (aheadUs) value.clock_ahead_ms = aheadUs / 1000; // in the event itself, so that every page can correct its *clicked*
     this.#store.posting(key, value, compared ? clickedUs : null, clickedUs - aheadUs);
     this.#told.changed();

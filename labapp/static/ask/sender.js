@@ -22,19 +22,25 @@ export class Lanes {
   }
 }
 
-// Calls post(clickedUs) `count` times, `rate` per second (0: as soon as answers come). `signal` ends the burst early.
+// Calls post(dueUs, scheduled) `count` times, `rate` per second (0: as soon as answers come, without a schedule). `signal` ends the burst early.
+// An event that finds no free lane is posted late, with the time at which it was due. Else a server that stands still would make only those events
+// slow that are under way (coordinated omission).
 export async function burst(count, rate, post, signal, nowUs) {
   const began = performance.now();
   let next = 0;
   const lane = async () => {
     while (next < count && !signal.aborted) {
       const number = next++;
-      if (rate) {
-        const early = began + (number * 1000) / rate - performance.now();
-        if (early > 1) await new Promise((resolve) => { setTimeout(resolve, early); });
-        if (signal.aborted) return;
+      if (!rate) {
+        await post(nowUs(), false);
+        continue;
       }
-      await post(nowUs());
+      const due = began + (number * 1000) / rate;
+      for (let early = due - performance.now(); early > 0; early = due - performance.now()) {
+        await new Promise((resolve) => { setTimeout(resolve, Math.ceil(early)); });
+      }
+      if (signal.aborted) return;
+      await post(nowUs() - Math.round((performance.now() - due) * 1000), true);
     }
   };
   await Promise.all(Array.from({length: Math.min(LANES, count)}, lane));

@@ -1,7 +1,7 @@
 // Draws everything that the page knows about one event. Takes data and an element.
 
 import {copyButton, element} from "./dom.js";
-import {gaps, longest, times} from "../state/stages.js";
+import {gaps, longest, times, unsentUs} from "../state/stages.js";
 import {duration, local, utc} from "../state/time.js";
 import {drawBar, inWords, linear} from "./waterfall.js";
 
@@ -54,6 +54,7 @@ function facts(event, state, group) {
       ...fact("key", element("span", {class: "mono"}, key)),
       ...fact("partition : offset", element("span", {class: "mono"}, position)),
       ...fact("recorded", state === "recorded" ? `by ${group}${delivered(deliveries)}` : state === "forgotten" ? "not known" : "not yet"),
+      ...(unsentUs(event) === null ? [] : fact("due to sent", duration(unsentUs(event)))),
       ...Object.entries(event.elsewhere ?? {}).flatMap(([name, us]) => fact(`in ${name}`, `consumed at ${utc(us)} UTC`)),
       ...fact("value", element("code", {class: "wrap"}, shortened(valueText)))),
     element("details", {}, element("summary", {}, "Raw JSON"), element("div", {class: "code"}, element("pre", {tabindex: "0"}, shortened(raw, 20_000)), copyButton(raw))));

@@ -21,8 +21,8 @@ export function drawWords(target, {count, gaps: found, whole}) {
     ` for ${count === 1 ? "the last event" : `half of the last ${count.toLocaleString("en")} events`}${share && share <= 100 ? `, about ${share} % of the whole` : ""}${why ? `: ${why}` : ""}.`);
 }
 
-export function drawTable(target, {count, gaps: found, whole}) {
-  if (!isNew(target, count, found, whole)) return;
+export function drawTable(target, {count, gaps: found, unsent, whole}) {
+  if (!isNew(target, count, found, unsent, whole)) return;
   const time = (us) => element("td", {class: `n${us < 0 ? " problem-text" : ""}`}, us === null ? "–" : duration(us));
   const row = (gap, title) => element("tr", {}, element("th", {scope: "row"}, gap.letter ? element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter) : null, title),
     time(gap.p50), time(gap.p95), time(gap.p99), time(gap.max), element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
@@ -30,7 +30,8 @@ export function drawTable(target, {count, gaps: found, whole}) {
     element("caption", {}, count ? `The last ${count === 1 ? "event" : plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`
       : "No event is recorded yet"),
     element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
-    element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)), row(whole, "the whole"))));
+    element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)),
+      unsent.count ? row(unsent, `of ${found[0].letter}: due, and not sent yet`) : null, row(whole, "the whole"))));
 }
 
 export class Chart {

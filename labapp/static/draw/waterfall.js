@@ -29,6 +29,11 @@ export function drawBar(target, event, order, look) {
     stretch(part, Math.min(from, to), Math.abs(to - from));
     // The style sheet leaves out what does not fit.
     if (look.labels && gap.us >= 0) part.append(element("span", {class: "label"}, gap.letter, element("span", {class: "time"}, ` ${duration(gap.us)}`)));
+    if (gap.unsentUs) {
+      const unsent = element("span", {class: "unsent", title: `due, and not sent yet: ${duration(gap.unsentUs)}`});
+      stretch(unsent, 0, Math.min(1, look.scale(gap.unsentUs) / (to - from || 1)));
+      part.append(unsent);
+    }
     parts.push(part);
     endAt = to;
   }
@@ -77,6 +82,7 @@ export function inWords(event, order, state) {
 export function drawLegend(target, order) {
   target.replaceChildren(...gapNames(order).map((gap) =>
     element("li", {}, element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter), `${gap.start} to ${gap.end}`)),
+  element("li", {}, element("i", {class: "key gap-0 unsent", "aria-hidden": "true"}), "due in a burst, and not sent yet"),
   element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
 }
 

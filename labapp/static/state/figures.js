@@ -1,22 +1,25 @@
 // How long the gaps of many events took. Pure.
 
-import {gapNames, gaps, percentile, times} from "./stages.js";
+import {gapNames, gaps, percentile, times, unsentUs} from "./stages.js";
 
 const SPAN_US = 300e6;
 const BUCKET_US = 5e6;
 const WINDOW = 500; // the newest recorded events
 export const P99_COUNT_MIN = 100; // with fewer events, p99 would only repeat the largest
 
-// Figures of the newest recorded events: {count, gaps: [figures], whole: figures}. Figures: {letter, start, end, count, p50, p95, p99, max, below0}
+// Figures of the newest recorded events: {count, gaps: [figures], unsent: figures, whole: figures}. `unsent`: from *clicked* until an event of a burst
+// was sent, a part of the first gap. Figures: {letter, start, end, count, p50, p95, p99, max, below0}
 export function figures(events, order) {
-  const rows = [];
-  for (let index = events.length - 1; index >= 0 && rows.length < WINDOW; index--) if (events[index].recorded) rows.push(times(events[index], order));
-  const row = (start, end, more) => {
-    const found = rows.filter((at) => at[start] !== null && at[end] !== null).map((at) => at[end] - at[start]).sort((a, b) => a - b);
+  const recorded = [];
+  for (let index = events.length - 1; index >= 0 && recorded.length < WINDOW; index--) if (events[index].recorded) recorded.push(events[index]);
+  const rows = recorded.map((event) => times(event, order));
+  const row = (start, end, more, took = rows.filter((at) => at[start] !== null && at[end] !== null).map((at) => at[end] - at[start])) => {
+    const found = took.sort((a, b) => a - b);
     return {start, end, ...more, count: found.length, p50: percentile(found, 50), p95: percentile(found, 95),
       p99: found.length >= P99_COUNT_MIN ? percentile(found, 99) : null, max: found.at(-1) ?? null, below0: found.filter((us) => us < 0).length};
   };
-  return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), whole: row(order[0], order.at(-1), {letter: ""})};
+  const unsent = row(order[0], "sent", {letter: ""}, recorded.map(unsentUs).filter((us) => us !== null));
+  return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), unsent, whole: row(order[0], order.at(-1), {letter: ""})};
 }
 
 // A percentile of each gap over time: {x: [seconds since the epoch], y: [[ms or null, …], …]}. `y` has one list for each gap.

@@ -50,7 +50,14 @@ export function arrival({received_us: received, appended_us: appended, consumed_
   return received && !(received > consumed + HOUR_US) ? received : consumed ?? null;
 }
 
-// The gaps of one event between its known stages: {letter, index, start, end, fromUs: since the first stage, us, meaning}
+// How long an event of a burst waited in its browser, from *clicked*, when it was due, until it was sent. Null if that is not known.
+export function unsentUs({value}) {
+  if (typeof value?.clicked !== "number" || typeof value.sent !== "number") return null;
+  const us = Math.round((value.sent - value.clicked) * 1000);
+  return us >= 0 && us <= HOUR_US ? us : null;
+}
+
+// The gaps of one event between its known stages: {letter, index, start, end, fromUs: since the first stage, us, unsentUs: of it, meaning}
 export function gaps(event, order) {
   const at = times(event, order);
   const known = order.map((stage, index) => ({stage, index, us: at[stage]})).filter((stage) => stage.us !== null);
@@ -58,8 +65,10 @@ export function gaps(event, order) {
     const start = known[before];
     let letters = ""; // more than one if a stage between the two is not known
     for (let index = start.index; index < end.index; index++) letters += letter(index);
-    return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us: end.us - start.us,
-      meaning: meaning(start.stage, end.stage, end.us - start.us)};
+    const us = end.us - start.us;
+    const unsent = start.stage === "clicked" ? Math.max(0, Math.min(us, unsentUs(event) ?? 0)) : 0;
+    return {letter: letters, index: start.index, start: start.stage, end: end.stage, fromUs: start.us - known[0].us, us, unsentUs: unsent,
+      meaning: 2 * unsent > Math.max(0, us) ? "it waited in the browser, mostly for the answers to earlier events" : meaning(start.stage, end.stage, us)};
   });
 }
 

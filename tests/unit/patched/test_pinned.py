@@ -88,6 +88,8 @@ READ = {
     SubscriptionState.fetcher_idle_time.fget: "45289bef04d7",
     driver.Producer._ensure_producer: "5592a4bbdf25",
     TableManager.recovery.fget: "f0bf5de78b4c",
+    TableManager.on_start: "365dd25fbc0e",
+    TableManager._update_channels: "88e3941facc9",
     worker_command.worker.on_worker_created: "ea70b48f55a6",
     Service.start: "d2f2f9e03f52",
     Service.wait_first: "feade6a31f8a",
