@@ -157,6 +157,7 @@ export class Lab {
   lose(acks) {
     const all = acks === "all";
     return this.#perform(all ? null : "lose", `kill the leader, acks=${acks}`, async () => {
+      if (this.#outbox.running) throw new Error("A burst is being sent: let it end first.");
       const before = this.#store.sent.proof().counts.missing;
       const leader = await this.#oneLeader();
       const follower = this.#page.experiments.lose.find((name) => name !== leader);
