@@ -1,4 +1,4 @@
-"""A venv in the folder that is named, with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file
+"""A venv in the folder that is named (default: venv), with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file
 is newer.
 
 It has to be readable for old Pythons too, as far as the sentence that refuses them.
@@ -18,7 +18,7 @@ except ImportError:
     if not may or subprocess.call(["apt-get", "update", "-q"]) or subprocess.call(install):
         sys.exit("This Python can't make a venv, because its module ensurepip is missing. Run: sudo %s" % " ".join(install))
 
-folder = sys.argv[1]
+folder = sys.argv[1] if len(sys.argv) > 1 else "venv"
 python = folder + "/bin/python"
 print("Installing the packages of requirements-dev.txt into the folder %s, once, about 140 MB to fetch ..." % folder, flush=True)
 for command in (

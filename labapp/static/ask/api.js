@@ -1,7 +1,7 @@
 // Every request that the page sends. The only script that knows addresses.
 
 import * as token from "./token.js";
-import {rowsOf} from "../state/row.js";
+import {rowOf, rowsOf} from "../state/row.js";
 
 class Failed extends Error {
   // `status`: HTTP's, or 0 without an answer
@@ -70,6 +70,8 @@ export const curl = () => `curl ${location.origin}/ \\
 export const status = (base) => ask(`${base}/status`, {}, 1.5);
 // The newest rows, newest first
 export const events = (base, limit) => ask(`${base}/events?${query({limit})}`, {}, 4, rowsOf);
+// One row. Throws an error with status 404 if no worker has it.
+export const event = (base, key) => ask(`${base}/events/${encodeURIComponent(key)}`, {}, 4, rowOf);
 // {partition, next_to_record, end, oldest_kept, rows: {key: offset}}, of OFFSETS offsets from `first` on
 export const OFFSETS = 1000;
 export const offsets = (base, partition, first) => ask(`${base}/offsets?${query({partition, first})}`);
