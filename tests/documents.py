@@ -11,9 +11,17 @@ DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs"
 # By the word behind ```sh: why such a block is not run, and the first line of each.
 NOT_RUN = {
     "docker": ("It needs a Docker engine.", ["docker compose up --build"]),
+    "heroku": ("It needs an app on Heroku.", ["heroku kafka:topics:create first-topic --partitions 2 --replication-factor 3"]),
+    "kubernetes": ("It needs a cluster.", ["kubectl apply -k deploy/kubernetes/overlays/example"]),
     "long": (
         "It takes many minutes, or runs the tests that run it.",
-        ["make test", "make check", "make faults", "venv/bin/python -m tests.faults.soak"],
+        [
+            "make test",
+            "make check",
+            "make faults",
+            "venv/bin/python -m tests.faults.soak",
+            "make test KAFKA_VERSION=3.9.2 PYTEST_ARGS=tests/integration/test_event_path.py",
+        ],
     ),
     "network": ("It asks a package index for newer versions.", ["make requirements UV_ARGS=--upgrade"]),
     "pictures": ("It needs the browser, which tests/browser has to itself.", ["venv/bin/python -m tests.browser.pictures"]),

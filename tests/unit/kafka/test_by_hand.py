@@ -21,11 +21,11 @@ def commands(folder: Path, **environment: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_herokus_are_the_readmes(tmp_path: Path) -> None:
-    """With Heroku's settings they are those of README.md: no prefix, which Heroku adds, and not fewer copies than it takes."""
+def test_herokus_are_those_of_the_documents(tmp_path: Path) -> None:
+    """With Heroku's settings they are those of docs/operations.md: no prefix, which Heroku adds, and not fewer copies than it takes."""
     said = commands(tmp_path, KAFKA_URL="kafka+ssl://broker.example:9096", KAFKA_PREFIX="team-7.")
 
-    assert said == [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("heroku kafka:")]
+    assert said == [line for line in (ROOT / "docs/operations.md").read_text().splitlines() if line.startswith("heroku kafka:")]
     assert len(said) == 4
 
 
