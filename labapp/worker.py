@@ -45,9 +45,9 @@ class Worker(faust.Worker):
         conf = self.app.conf
         with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):  # nothing has used them yet
             conf.web_host = settings.WEB_HOST or reachable_name(conf.web_bind)
-            conf.canonical_url = URL(f"http://{conf.web_host}:{conf.web_port}")
+            conf.canonical_url = URL.build(scheme="http", host=conf.web_host, port=int(conf.web_port))
         try:
-            with socket.create_server((conf.web_bind, conf.web_port)):
+            with socket.create_server((conf.web_bind, conf.web_port), family=socket.AF_INET6 if ":" in conf.web_bind else socket.AF_INET):
                 pass
         except OSError as exc:
             raise settings.cant_start(

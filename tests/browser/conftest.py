@@ -111,6 +111,8 @@ class Pair:
     """A page with its producer, and a consumer that starts when it is told, with these settings."""
 
     page: Page
+    producer: Worker
+    start_producer: Callable[[], Worker]
     start_consumer: Callable[..., Worker]
 
 
@@ -119,13 +121,15 @@ def pair(start_worker: Callable[..., Worker], context: BrowserContext) -> Pair:
     """Nothing consumes yet."""
     ports = {"producer": free_port(), "consumer": free_port()}
     origins = f"http://localhost:{ports['producer']}"
-    producer = start_worker(ROLE="producer", PORT=ports["producer"], CONSUMERS=f"http://localhost:{ports['consumer']}")
-    producer.ready()
-    page = context.new_page()
-    page.goto(origins)
-    state(page, "producer", "online")
+
+    def start_producer() -> Worker:
+        return start_worker(ROLE="producer", PORT=ports["producer"], CONSUMERS=f"http://localhost:{ports['consumer']}").ready()
 
     def start_consumer(**settings: object) -> Worker:
         return start_worker(ROLE="consumer", PORT=ports["consumer"], CORS_ORIGINS=origins, **settings).ready()
 
-    return Pair(page, start_consumer)
+    producer = start_producer()
+    page = context.new_page()
+    page.goto(origins)
+    state(page, "producer", "online")
+    return Pair(page, producer, start_producer, start_consumer)

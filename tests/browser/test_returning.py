@@ -1,19 +1,16 @@
 """What a page keeps and learns over a reload, a crash, a second tab, and a cluster that begins anew."""
 
 import json
-import tempfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from labapp.lab import APP, PORTS, Lab, processes
+from tests import topics
 from tests.browser.conftest import Pair
 from tests.browser.person import SLOW, proof, send, state
-from tests.worker import free_port, request, wait_for
+from tests.conftest import Kafka
+from tests.worker import PATIENCE, request, wait_for
 
 
 class Devtools:
@@ -181,47 +178,31 @@ def test_an_event_is_shown_as_it_was_posted(pair: Pair) -> None:
     opened()
 
 
-@pytest.fixture
-def own_lab() -> Iterator[Callable[[], Any]]:
-    """Returns a context in which a lab runs: always the same one. The data stays until it is forgotten."""
-    with tempfile.TemporaryDirectory(prefix="lab-") as folder, ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
-
-        class Running:
-            lab = Lab(Path(folder), {name: free_port() for name in PORTS})
-
-            def __enter__(self) -> Lab:
-                self._running = processes.running(self.lab, APP, lambda text: None)
-                aside.submit(self._running.__enter__).result()
-                return self.lab
-
-            def __exit__(self, *_: object) -> None:
-                aside.submit(self._running.__exit__, None, None, None).result()
-
-        yield Running
-
-
-def test_the_clusters_data_are_forgotten(own_lab: Callable[[], Any], context: BrowserContext) -> None:
+def test_the_clusters_data_are_forgotten(pair: Pair, kafka: Kafka, names: dict[str, str]) -> None:
     """A page that stays open shows new events at once, and calls none of the old ones missing."""
-    page = context.new_page()
-    with own_lab() as lab:
-        page.goto(f"http://localhost:{lab.ports['producer']}/")
-        state(page, "consumer", "online")
-        send(page, 10)
-        proof(page, recorded=10)
-        processes.stop(lab, "consumer")
-        state(page, "consumer", "offline")
-        send(page, 10)
-        proof(page, acknowledged=20, recorded=10, waiting=10)
-    processes.forget(lab)
+    page, topic = pair.page, names["KAFKA_TOPIC"]
+    consumer = pair.start_consumer()
+    state(page, "consumer", "online")
+    send(page, 10)
+    proof(page, recorded=10)
+    consumer.stop()
+    state(page, "consumer", "offline")
+    send(page, 10)
+    proof(page, acknowledged=20, recorded=10, waiting=10)
+    pair.producer.stop()
     state(page, "producer", "offline")
+    with ThreadPoolExecutor(1) as aside:  # this thread's event loop is Playwright's
+        for name in (topic, f"{names['CONSUMER_GROUP']}-events-changelog"):
+            aside.submit(topics.remove, kafka.bootstrap, name).result()
 
-    with own_lab():
-        state(page, "consumer", "online")
-        send(page)
-        proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0, waiting=0, looking=0, timeout=5000)
-        expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")
-        expect(page.locator("#proof-line")).to_contain_text("The topic was deleted and made anew")
-        page.locator("#incidents summary").click()
-        expect(page.locator("#incidents")).to_contain_text("first-topic made anew")
-        page.reload()
-        proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0)
+    pair.start_producer()
+    pair.start_consumer()
+    state(page, "consumer", "online")
+    send(page)
+    proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0, waiting=0, looking=0, timeout=5000 * PATIENCE)
+    expect(page.locator("#events .body .row").first).to_have_attribute("data-state", "recorded")
+    expect(page.locator("#proof-line")).to_contain_text("The topic was deleted and made anew")
+    page.locator("#incidents summary").click()
+    expect(page.locator("#incidents")).to_contain_text(f"{topic} made anew")
+    page.reload()
+    proof(page, sent=21, recorded=1, expired=10, forgotten=10, missing=0)

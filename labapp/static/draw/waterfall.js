@@ -9,6 +9,7 @@ export const linear = (maxUs) => (us) => us / maxUs;
 export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
 
 const NICE = [1, 2, 5];
+const OPEN_LEAST = 0.1; // share of a bar that the open end of a waiting event takes, however long it has waited
 
 // The smallest of 1, 2, 5, 10, 20, … ms that is not less than `us`
 export function niceMaxUs(us) {
@@ -21,10 +22,12 @@ export function niceMaxUs(us) {
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
+  const open = look.state === "waiting" || look.state === "posting";
+  const most = open ? 1 - OPEN_LEAST : 1;
   let endAt = 0;
   for (const gap of found) {
-    const from = Math.min(1, Math.max(0, look.scale(gap.fromUs)));
-    const to = Math.min(1, Math.max(0, look.scale(gap.fromUs + gap.us)));
+    const from = Math.min(most, Math.max(0, look.scale(gap.fromUs)));
+    const to = Math.min(most, Math.max(0, look.scale(gap.fromUs + gap.us)));
     const part = element("span", {class: `gap gap-${gap.index}${gap.us < 0 ? " below" : ""}`, title: `${gap.letter} ${gap.start} to ${gap.end}: ${duration(gap.us)}`});
     stretch(part, Math.min(from, to), Math.abs(to - from));
     // The style sheet leaves out what does not fit.
@@ -37,7 +40,7 @@ export function drawBar(target, event, order, look) {
     parts.push(part);
     endAt = to;
   }
-  if (look.state === "waiting" || look.state === "posting") {
+  if (open) {
     const part = element("span", {class: "gap open"}, look.labels ? element("span", {class: "plate"}, "waiting", element("span", {class: "long"}, " for the consumer")) : "");
     stretch(part, endAt, 1 - endAt);
     parts.push(part);
