@@ -7,7 +7,7 @@ PYTEST_ARGS =
 UV_ARGS =
 COMPILE = venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make requirements' $(UV_ARGS)
 
-.PHONY: run kafka test check bench faults clean-data requirements
+.PHONY: run kafka test check bench faults rolling image-check clean-data requirements
 
 run: venv/made
 	@venv/bin/python -m labapp.lab up
@@ -34,6 +34,12 @@ bench: venv/made
 
 faults: venv/made
 	@venv/bin/python -m tests.faults
+
+rolling: venv/made
+	@venv/bin/python -m tests.rolling
+
+image-check: venv/made
+	@venv/bin/python -m tests.image
 
 clean-data: venv/made
 	@venv/bin/python -m labapp.lab clean-data
