@@ -1,12 +1,10 @@
-# syntax=docker/dockerfile:1
 FROM python:3.13-slim
 
 WORKDIR /app
 # Before the code, so that a change of the code does not install them again. On ARM faust-streaming has no wheel: pip then
 # builds it, which works without a compiler and leaves out Faust's compiled parts.
 COPY requirements.txt .
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.txt
 COPY labapp labapp
 RUN python -m compileall -q labapp && useradd --system --no-create-home --shell /usr/sbin/nologin labapp
 

@@ -12,7 +12,7 @@ PYTEST_ARGS =
 UV_ARGS =
 COMPILE = $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make requirements' $(UV_ARGS)
 
-.PHONY: run kafka test check bench faults clean-data requirements
+.PHONY: run kafka test check bench faults rolling image-check clean-data requirements
 
 run: $(VENV)/made
 	@$(VENV)/bin/python -m labapp.lab up
@@ -40,6 +40,12 @@ bench: $(VENV)/made
 
 faults: $(VENV)/made
 	@$(VENV)/bin/python -m tests.faults
+
+rolling: $(VENV)/made
+	@$(VENV)/bin/python -m tests.rolling
+
+image-check: $(VENV)/made
+	@$(VENV)/bin/python -m tests.image
 
 clean-data: $(VENV)/made
 	@$(VENV)/bin/python -m labapp.lab clean-data

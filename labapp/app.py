@@ -17,13 +17,14 @@ from labapp.kafka.connection import BATCH_BYTES_MAX, METADATA_MAX_AGE_MS, REQUES
 from labapp.observe import logs, tracing
 from labapp.patched import aiohttp_server, aiokafka_group, aiokafka_timeouts, faust_worker
 from labapp.patched.faust_batches import BatchSchema
+from labapp.patched.faust_boot import ProducerFirst
 from labapp.patched.faust_recovery import RetriedTableManager
 from labapp.patched.faust_router import Router
 from labapp.patched.faust_table import BatchTable
 from labapp.patched.faust_transport import BatchTransport, OpenProducer
 from labapp.topics import TABLE
 from labapp.web import callers, middleware
-from labapp.worker import Worker
+from labapp.worker import STOPPING, Worker
 
 aiokafka_timeouts.give_up_in_time()
 aiokafka_group.remember_heartbeats()
@@ -89,6 +90,7 @@ app = faust.App(
     web_port=settings.PORT,
     web_application_options={
         "middlewares": [
+            middleware.closing_once(STOPPING.is_set),
             *tracing.MIDDLEWARES,
             middleware.errors_as_json,
             callers.host_checked(_own_names),
@@ -102,6 +104,7 @@ app = faust.App(
 )
 app.transport = BatchTransport(app.conf.broker_consumer, app)
 app.producer_only = not settings.CONSUMES
+app.boot_strategy = ProducerFirst(app)
 aiohttp_server.take_over(app)
 
 source = app.topic(settings.KAFKA_TOPIC, internal=True)

@@ -31,7 +31,7 @@ from labapp.patched.faust_recovery import RetriedTableManager
 from labapp.topics import CHANGELOG
 from labapp.web.answers import Refused
 from labapp.web.shapes import Offsets
-from labapp.worker import exit_at_once
+from labapp.worker import STOPPING, exit_at_once
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ STALLED_SECONDS = 10
 
 NO_BROKER = "No Kafka broker answers."
 NO_SESSION = "The group's coordinator does not confirm this worker's session, so its partitions may be another worker's."
+STOPS = "This worker was told to stop."
 RESTORING = "The partitions are being assigned, or the table is being restored."
 
 
@@ -87,8 +88,6 @@ class Readiness:
         self._stuck = Clock()
         self._restore_began: tuple[float, int] | None = None  # when it was first seen, and how many offsets were left then
 
-    # -- what it knows
-
     def progress(self) -> list[Progress]:
         """The progress of each source partition that this worker owns now."""
         found = []
@@ -123,7 +122,8 @@ class Readiness:
 
     def reasons(self) -> list[str]:
         """Why the worker is not ready, one sentence each. Empty if it is ready. As of the last look, and without asking a broker."""
-        return self._of_the_whole() + self.stalled()
+        stops = [STOPS] if STOPPING.is_set() else []
+        return stops + self._of_the_whole() + self.stalled()
 
     def _of_the_whole(self) -> list[str]:
         """The reasons that are not about one partition."""
@@ -138,8 +138,6 @@ class Readiness:
         if made_anew := _made_anew():
             reasons.append(made_anew)
         return reasons
-
-    # -- what it does every second
 
     async def watch(self) -> None:
         while True:

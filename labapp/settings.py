@@ -241,7 +241,9 @@ STUCK_TIMEOUT_SECONDS: float = config("STUCK_TIMEOUT_SECONDS", 60, seconds(5, 36
 # How long a worker may send no heartbeat before its partitions go to others. By default brokers allow no less than 6 s.
 KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6, seconds(1, 300))
 
-# How long a clean stop may take. Then the worker ends at once. Platforms allow 5 to 30 s.
+# How long a worker that gets SIGTERM goes on before it stops. It is not ready meanwhile, so that proxies send their requests elsewhere.
+STOP_PAUSE_SECONDS: float = config("STOP_PAUSE_SECONDS", 0, seconds(0, 600))
+# How long a clean stop may take after that pause. Then the worker ends at once. Platforms allow 5 to 30 s for both.
 STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 600))
 
 # -- the log

@@ -4,6 +4,7 @@ import gc
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import threading
 import warnings
@@ -19,23 +20,35 @@ from labapp.observe import logs, tracing
 
 # sysexits.h: the exit code of a worker that could not go on, and is to be started again.
 EX_SOFTWARE = 70
+# Set once the worker is told to stop. From then on it is not ready, and its answers close their connections.
+STOPPING = threading.Event()
 
 
 class Worker(faust.Worker):
     """A worker that checks the port, the brokers and the topics before Faust starts, so that a wrong setting is one sentence.
 
-    Its stop takes STOP_TIMEOUT_SECONDS at most. Faust's own stop waits for Kafka without a bound.
+    On SIGTERM it first goes on for STOP_PAUSE_SECONDS, in which it is not ready. Ctrl+C, or a second signal, ends that pause. The stop
+    then takes STOP_TIMEOUT_SECONDS at most. Faust's own stop waits for Kafka without a bound.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **logs.for_worker(kwargs))
 
-    def _schedule_shutdown(self, signal: Any) -> None:
+    def _schedule_shutdown(self, number: signal.Signals) -> None:
+        pause = settings.STOP_PAUSE_SECONDS if number == signal.SIGTERM and not STOPPING.is_set() else 0
+        STOPPING.set()
+        if pause:
+            self.log.info("Told to stop: this worker is not ready any more, and stops in %g s.", pause)
+            self.loop.call_later(pause, self._stop, number)
+        else:
+            self._stop(number)
+
+    def _stop(self, number: signal.Signals) -> None:
         cut_short = threading.Timer(settings.STOP_TIMEOUT_SECONDS, self._cut_short)
         cut_short.daemon = True
         cut_short.start()
         tracing.give_up_after(0.9 * settings.STOP_TIMEOUT_SECONDS)
-        super()._schedule_shutdown(signal)
+        super()._schedule_shutdown(number)
 
     def _cut_short(self) -> None:
         self.log.warning("The stop took over %g s and is cut short; nothing is lost.", settings.STOP_TIMEOUT_SECONDS)

@@ -1,26 +1,34 @@
 """`/events` and `/events/{key}`: the rows of this worker, and one row from whichever worker has it."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import cast
 from urllib.parse import quote
 
 import orjson
 from aiohttp.web import Request, Response
+from aiokafka.partitioner import DefaultPartitioner
 from faust.web import View
 from yarl import URL
 
+from labapp import settings
 from labapp.app import app, event_table
 from labapp.consume.feed import FEED
 from labapp.event.rows import newest_first
 from labapp.patched.faust_router import Router
 from labapp.readiness import ensure_restored
+from labapp.topics import CHANGELOG
 from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, own_turn
 from labapp.web.requests import cursor, wait_seconds, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
 
 # While a client waits for an event, the other workers are asked this often; this worker's own rows tell by themselves.
 OTHERS_AGAIN_SECONDS = 0.25
+# The key of a record that has none, or whose key is in use (event/row.py).
+_OF_OFFSET = re.compile(rf"{re.escape(settings.KAFKA_TOPIC)}-(\d{{1,9}})-\d+", re.ASCII)
 
 
 @app.page("/events")
@@ -70,14 +78,26 @@ async def find(key: str, local: bool) -> bytes:
 async def ask_others(key: str) -> bytes:
     """The row from the worker of the group that has it. Raises Refused.
 
-    All workers are asked. Kafka's own hash of the key does not tell the partition, since other programs may choose another one.
+    The owner of the key's likely partition is asked first. All others are asked only if it has no row, since other programs may choose
+    another partition.
     """
-    others = [URL(url) for url in app.assignor.tables_metadata() if URL(url) != app.conf.canonical_url]
-    path = f"/events/{quote(key, safe='')}"
-    answers = await asyncio.gather(*(cast(Router, app.router).ask(worker, path) for worker in others))
-    for status, body in answers:
-        if status == 200:
-            return body
+    owned = {URL(url): topics.get(CHANGELOG, []) for url, topics in app.assignor.tables_metadata().items()}
+    likely = likely_partition(key, sorted(chain.from_iterable(owned.values())))
+    others = [worker for worker in owned if worker != app.conf.canonical_url]
+    path, answers = f"/events/{quote(key, safe='')}", list[tuple[int, bytes]]()
+    for is_owner in (True, False):
+        asked = [worker for worker in others if (likely in owned[worker]) is is_owner]
+        answers += await asyncio.gather(*(cast(Router, app.router).ask(worker, path) for worker in asked))
+        for status, body in answers:
+            if status == 200:
+                return body
     if any(status != 404 for status, _ in answers):
         raise Refused(503, "Another worker of the group, which may have the event, could not be asked.", retry_after_seconds=1)
     raise Refused(404, f"No event with the key {key!r} is kept.")
+
+
+def likely_partition(key: str, partitions: Sequence[int]) -> int | None:
+    """Where Kafka's default partitioner puts the key, or the partition that is part of the key. None if there are no partitions."""
+    if of_offset := _OF_OFFSET.fullmatch(key):
+        return int(of_offset[1])
+    return DefaultPartitioner()(key.encode(), partitions, partitions) if partitions else None

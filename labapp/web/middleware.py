@@ -1,6 +1,7 @@
 """What each request passes before its view: errors become answers."""
 
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -8,7 +9,7 @@ from faust.web.exceptions import WebError
 
 from labapp.observe.metrics import COUNTS
 from labapp.web.answers import Refused, json_response
-from labapp.web.callers import Handler
+from labapp.web.callers import Handler, Middleware
 from labapp.web.requests import traceparent_of
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,22 @@ _SENTENCES = {
     405: "This address does not take this method.",
     413: "The body is larger than 64 KiB.",
 }
+
+
+def closing_once(stopping: Callable[[], bool]) -> Middleware:
+    """Closes each connection with its next answer once the worker stops, so that the client's next request goes to another worker.
+
+    A proxy or a client that keeps a connection would send its next request into the one that is being closed.
+    """
+
+    @web.middleware
+    async def closing(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if stopping():
+            response.force_close()
+        return response
+
+    return closing
 
 
 @web.middleware

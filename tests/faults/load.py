@@ -2,22 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aiohttp
 
-from labapp.lab import Lab
 from tests.faults.outcome import Acknowledged, Outcome
-from tests.faults.target import CONSUMERS
 
 
 def now_us() -> int:
     return time.time_ns() // 1000
 
 
-async def send(lab: Lab, rate: int, outcome: Outcome, over: asyncio.Event) -> None:
-    """Posts `rate` events a second, whatever the answers, until `over`; returns when all are answered."""
-    url = f"http://127.0.0.1:{lab.ports['producer']}/"
+async def send(url: Callable[[], str], rate: int, outcome: Outcome, over: asyncio.Event) -> None:
+    """Posts `rate` events a second, each to what `url` says then, whatever the answers, until `over`; returns when all are answered."""
     under_way: set[asyncio.Task[None]] = set()
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -25,7 +23,7 @@ async def send(lab: Lab, rate: int, outcome: Outcome, over: asyncio.Event) -> No
         while not over.is_set():
             key = f"event-{len(outcome.posted)}"
             outcome.posted[key] = {"id": key, "clicked": now_us() // 1000}
-            task = asyncio.create_task(post(session, url, key, outcome))
+            task = asyncio.create_task(post(session, url(), key, outcome))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
             await asyncio.sleep(max(0.0, began + len(outcome.posted) / rate - asyncio.get_running_loop().time()))
@@ -35,21 +33,21 @@ async def send(lab: Lab, rate: int, outcome: Outcome, over: asyncio.Event) -> No
 async def post(session: aiohttp.ClientSession, url: str, key: str, outcome: Outcome) -> None:
     try:
         async with session.post(url, json=outcome.posted[key], headers={"Idempotency-Key": key}) as response:
-            answer = await response.json()
             if response.status == 200:
+                answer = await response.json()
                 outcome.acknowledged[key] = Acknowledged(answer["partition"], answer["offset"], now_us())
-            elif response.status == 503:
-                outcome.refused += 1
+            elif response.status in (502, 503, 504):  # the two others are a proxy's
+                outcome.refusals[f"{response.status} {(await response.text())[:80]}"] += 1
             else:
-                raise SystemExit(f"A post was answered {response.status}: {answer}")
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        outcome.refused += 1
+                raise SystemExit(f"A post was answered {response.status}: {await response.text()}")
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        outcome.refusals[type(exc).__name__] += 1
 
 
-async def read_rows(lab: Lab) -> list[dict[str, Any]]:
+async def read_rows(ports: Iterable[int]) -> list[dict[str, Any]]:
     """All rows of those consumers that answer."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
-        return [row for name in CONSUMERS for row in await _rows(session, lab.ports[name])]
+        return [row for port in ports for row in await _rows(session, port)]
 
 
 async def _rows(session: aiohttp.ClientSession, port: int) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What was sent and what was found: pure."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,15 @@ class Acknowledged:
 class Outcome:
     posted: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, acknowledged or not
     acknowledged: dict[str, Acknowledged] = field(default_factory=dict)
-    refused: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)  # posts that were not acknowledged, by what came instead
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[str, int]] = field(default_factory=list)  # of each step: what, since when in microseconds
     until_us: int = 0
     limbo: dict[str, str] = field(default_factory=dict)  # who is not ready at the end: a worker, Kafka, or the group; and why
+
+    @property
+    def refused(self) -> int:
+        return self.refusals.total()
 
     @property
     def missing(self) -> set[str]:

@@ -69,6 +69,7 @@ def counts(outcome: Outcome) -> str:
 
 def details(outcome: Outcome, most: int = 20) -> str:
     """Which keys and which workers; empty where nothing failed."""
-    lines = [f"{what}: {' '.join(sorted(keys)[:most])}" for what, keys in (("missing", outcome.missing), ("wrong", outcome.wrong)) if keys]
+    lines = [f"refused {count}: {why}" for why, count in outcome.refusals.most_common(most)]
+    lines += [f"{what}: {' '.join(sorted(keys)[:most])}" for what, keys in (("missing", outcome.missing), ("wrong", outcome.wrong)) if keys]
     lines += [f"limbo: {name} {why}" for name, why in outcome.limbo.items()]
     return "\n".join(lines)

@@ -27,7 +27,7 @@ async def run(
 ) -> Outcome:
     """Strikes for so long, or until a worker is in limbo; then waits until all is found, for `give_up_seconds` at most."""
     outcome, over = Outcome(), asyncio.Event()
-    sender = asyncio.create_task(send(target.lab, rate, outcome, over))
+    sender = asyncio.create_task(send(lambda: target.producer, rate, outcome, over))
     end = time.monotonic() + seconds
     await asyncio.sleep(2)
     for step in steps:
@@ -50,7 +50,7 @@ async def run(
             outcome.limbo["group"] = why
     give_up = time.monotonic() + give_up_seconds
     while not outcome.rows or outcome.missing or outcome.twice or outcome.wrong:
-        outcome.rows = await read_rows(target.lab)
+        outcome.rows = await read_rows(target.consumers)
         if time.monotonic() > give_up:
             break
         await asyncio.sleep(0.5)

@@ -39,6 +39,16 @@ class Target:
         """Bootstrap servers for this tool: past the network that is struck."""
         return self.lab.bootstrap_servers
 
+    @property
+    def producer(self) -> str:
+        """Where events are posted."""
+        return f"http://127.0.0.1:{self.lab.ports['producer']}/"
+
+    @property
+    def consumers(self) -> list[int]:
+        """The consumers' ports."""
+        return [self.lab.ports[name] for name in CONSUMERS]
+
     def start(self, name: str) -> None:
         """Starts one that is down; returns at once."""
         with supervisord.connected(self.lab) as supervisor, suppress(SupervisorFault):  # it is up

@@ -156,9 +156,10 @@ def test_a_group_in_use_by_another_program(kafka: Kafka, names: dict[str, str], 
     assert said.startswith(f"The group {names['CONSUMER_GROUP']} is in use by another program ")
 
 
-def test_a_stop_under_load(start_worker: StartWorker) -> None:
+@pytest.mark.parametrize("role", ["all", "producer"])
+def test_a_stop_under_load(start_worker: StartWorker, role: str) -> None:
     """SIGTERM with posts on many connections: exit code 0 in under 5 s, and what was acknowledged has a row afterwards."""
-    worker = start_worker().ready()
+    worker = start_worker(ROLE=role).ready()
     senders = [Sender(worker) for _ in range(8)]
     wait_for(lambda: sum(len(sender.acknowledged) for sender in senders) > 500, "500 events acknowledged")
     began = time.monotonic()

@@ -36,6 +36,6 @@ def wrong_once_another_writes(struck: Target, outcome: Outcome) -> set[str]:
     asyncio.run(write_beside(struck, 0))
     struck.heal()
     assert not struck.in_limbo()
-    outcome.rows = asyncio.run(read_rows(struck.lab))
+    outcome.rows = asyncio.run(read_rows(struck.consumers))
     assert not outcome.missing
     return outcome.wrong

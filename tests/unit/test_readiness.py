@@ -177,3 +177,15 @@ def test_a_topic_made_anew_ends_the_worker_at_once() -> None:
     worker.passes(1)
     assert worker.ended[0].startswith(f"The topic {TOPIC} was deleted and made anew, ")
     assert worker.readiness.reasons() == worker.ended
+
+
+@apart
+def test_a_worker_that_was_told_to_stop_is_not_ready() -> None:
+    """It says so, and does not end itself: its stop is under way, however long the pause before it."""
+    from labapp.worker import STOPPING
+
+    worker = Worker()
+    STOPPING.set()
+    worker.passes(600)
+    assert worker.readiness.reasons() == ["This worker was told to stop."]
+    assert worker.ended == []

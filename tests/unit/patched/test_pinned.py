@@ -16,6 +16,7 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.app import BootStrategy
 from faust.app.router import Router
 from faust.cli import worker as worker_command
 from faust.streams import Stream
@@ -33,6 +34,7 @@ from mode.threads import QueueServiceThread, ServiceThread
 
 # The text of what labapp/patched and labapp/kafka/connection.py override, call or rely on, by its hash, in the pinned versions.
 READ = {
+    BootStrategy.producer_only: "72a52b298643",
     Consumer.getmany: "4b168d84882a",
     Consumer._wait_next_records: "6218e1969a63",
     Consumer._drain_messages: "44a2500309e8",

@@ -40,13 +40,14 @@ async def large_file(request: web.Request) -> web.StreamResponse:
 
 
 @contextmanager
-def served() -> Iterator[int]:
+def served(stopping: bool = False) -> Iterator[int]:
     """The port of a server that has the app's middlewares and bounds."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     ports: list[int] = []
 
     async def start() -> web.AppRunner:
-        application = web.Application(middlewares=[middleware.errors_as_json, callers.token_checked])
+        closing = middleware.closing_once(lambda: stopping)
+        application = web.Application(middlewares=[closing, middleware.errors_as_json, callers.token_checked])
         application.router.add_route("*", "/", answer)
         application.router.add_get("/large", large)
         application.router.add_get("/list", large_list)
@@ -213,3 +214,11 @@ def test_what_is_no_http_is_refused(caplog: pytest.LogCaptureFixture) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.0 400 ")
 
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing-here"])
+def test_a_worker_that_stops_closes_connections(path: str) -> None:
+    """With its next answer, whichever it is, so that the client's next request goes elsewhere. Before, it keeps them."""
+    for stopping, said in ((False, None), (True, "close")):
+        with served(stopping) as port:
+            assert request(port, "GET", path).headers["Connection"] == said
