@@ -314,7 +314,7 @@ def test_lose_events_on_purpose(page: Page, whole_lab: Lab) -> None:
     experiment_done(page, timeout=180_000 * PATIENCE)
     expect(told(page)).to_contain_text("missing. The leader alone had them, and had acknowledged them.")
     expect(line).to_have_attribute("data-missing", "true")
-    expect(line).to_contain_text(re.compile(r"Partition \d, offsets \d+ to \d+"))
+    expect(line).to_contain_text(re.compile(r"Missing: partition \d, offsets \d+ to \d+"))
     happened(page, "producer: acks=1")
     happened(page, "leader moved")
     expect(page.locator(".box[data-name=producer]")).not_to_contain_text("acks=1")

@@ -184,7 +184,7 @@ def test_what_is_missing_has_its_offsets(scripts: Page) -> None:
         const {proofLine} = await import("/static/draw/proof.js");
         return proofLine(sent.proof());"""
 
-    assert run(scripts, "sent", body).endswith("Missing: key-5, key-3, key-4, key-9. Partition 0, offsets 3 to 5, 9.")
+    assert run(scripts, "sent", body).endswith("Missing: partition 0, offsets 3 to 5, 9. Keys: key-5, key-3, key-4, key-9.")
 
 
 def test_fifty_thousand_events_are_counted_quickly(scripts: Page) -> None:

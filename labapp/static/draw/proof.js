@@ -23,7 +23,7 @@ export function drawProof(target, {counts}) {
   }
 }
 
-// Offsets 3, 4, 5 and 9 of partition 0: "Partition 0, offsets 3 to 5, 9."
+// Offsets 3, 4, 5 and 9 of partition 0: "partition 0, offsets 3 to 5, 9"
 function places(offsets) {
   return Object.entries(offsets).map(([partition, found]) => {
     const runs = [];
@@ -32,8 +32,8 @@ function places(offsets) {
       else runs.push([offset, offset]);
     }
     const shown = runs.slice(0, RUNS).map(([from, to]) => (from === to ? from : `${from} to ${to}`));
-    return `Partition ${partition}, ${found.length > 1 ? "offsets" : "offset"} ${shown.join(", ")}${runs.length > RUNS ? ", …" : ""}.`;
-  }).join(" ");
+    return `partition ${partition}, ${found.length > 1 ? "offsets" : "offset"} ${shown.join(", ")}${runs.length > RUNS ? ", …" : ""}`;
+  }).join("; ");
 }
 
 export function proofLine({counts, missingKeys, missingOffsets, again}) {
@@ -43,7 +43,7 @@ export function proofLine({counts, missingKeys, missingOffsets, again}) {
   const figures = `sent ${sent}, recorded ${recorded}, ${some(expired, "recorded and no longer kept")}${some(waiting, "waiting")}`
     + `${some(looking, "being looked up")}${some(dead, "in the dead-letter topic")}${some(forgotten, "in a deleted topic")}missing ${missing}, twice ${twice}`;
   const notes = [];
-  if (missing) notes.push(`Missing: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}. ${places(missingOffsets)}`);
+  if (missing) notes.push(`Missing: ${places(missingOffsets)}. Keys: ${missingKeys.slice(0, 5).join(", ")}${missing > 5 ? `, and ${missing - 5} more` : ""}.`);
   else if (waiting && !looking) notes.push(`Nothing is lost: ${plural(waiting, "event waits", "events wait")} in Kafka.`);
   else if (recorded + expired === sent && !twice) notes.push("Nothing lost.");
   if (looking) notes.push(`Of ${plural(looking, "event")} no worker has told yet whether it is recorded.`);
