@@ -1,5 +1,6 @@
-"""A venv in the folder that is named (default: venv), with everything of requirements-dev.txt in it, always made anew. `make` calls this when that file
-is newer.
+"""A venv in the folder that is named (default: venv), with everything of requirements-dev.txt in it, always made anew.
+
+`make` calls this when that file is newer.
 
 It has to be readable for old Pythons too, as far as the sentence that refuses them.
 """
