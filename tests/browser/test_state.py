@@ -161,7 +161,8 @@ def test_an_event_whose_records_key_was_in_use(scripts: Page, row_first: bool) -
     body = """
         const store = new it.Store("group");
         const place = {topic: "topic", partition: 1, offset: 8};
-        const row = {...place, key: "topic-1-8", record_key: "k", deliveries: 1, value: {id: 2}, stages: {consumed_us: 9}};
+        const row = {...place, key: "topic-1-8", record_key: "k", deliveries: 1, value: {id: 2}, valueText: '{"id": 2}',
+            stages: {consumed_us: 9}};
         store.posting("mine", {id: 2}, 1, 1);
         if (given) store.row(row, "group");
         store.renamed("mine", "topic-1-8");

@@ -45,6 +45,7 @@ export class Store {
     this.byKey.delete(key);
     if (event && known) {
       this.order.splice(this.order.indexOf(event), 1);
+      this.#characters -= event.valueText.length;
       if (known.recorded) this.sent.row(known);
     } else if (event) {
       event.key = other;
