@@ -324,5 +324,5 @@ class TestStart:
         monkeypatch.setattr(processes, "READY_SECONDS", 0.5)
         monkeypatch.setattr(processes, "_missing", lambda lab, name, together: "it does not listen")
 
-        with pytest.raises(LabError, match=r"^controller is not ready after \d s \(it does not listen\)"):
+        with pytest.raises(LabError, match=r"^controller is not ready after \d+ s \(it does not listen\)"):
             processes._start(ours, Supervisor(), APP, lambda text: None)
