@@ -21,7 +21,7 @@ from supervisor.xmlrpc import Faults
 from labapp.lab import BROKERS, PORTS, WORKERS, Lab, LabError, kafka, supervisord
 from labapp.lab.kafka import Say
 
-READY_SECONDS = 90
+READY_SECONDS = 90  # since the last that became ready, for each lets the others have more of the machine
 ROOM_MEGABYTES = 500
 UP = ("STARTING", "RUNNING", "BACKOFF")  # supervisor's words for what it tries to keep up
 
@@ -190,17 +190,19 @@ def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
         _unless(Faults.ALREADY_STARTED, supervisor.startProcess, supervisord.full_name(name), False)
     say(f"Starting {', '.join(names)} ...")
     ends: dict[str, set[int]] = {name: set() for name in names}  # of those that are not ready yet
+    deadline = began + READY_SECONDS
     while ends:
         for name in list(ends):
             info = supervisor.getProcessInfo(supervisord.full_name(name))
             failure, missing = _failure(info, since, ends[name]), _missing(lab, name, names)
-            if failure is None and time.monotonic() > began + READY_SECONDS:
-                failure = f"is not ready after {READY_SECONDS} s ({missing})"
+            if failure is None and time.monotonic() > deadline:
+                failure = f"is not ready after {time.monotonic() - began:.0f} s ({missing})"
             if failure is not None:
                 raise LabError(f"{name} {failure}. The last it said, in {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
             if missing is None and info["statename"] == "RUNNING":
                 say(f"  {name} is ready on port {lab.ports[name]} ({time.monotonic() - began:.1f} s)")
                 del ends[name]
+                deadline = time.monotonic() + READY_SECONDS
         time.sleep(0.1)
 
 

@@ -134,6 +134,8 @@ def _worker_environment(lab: Lab, name: str) -> str:
         "WEB_HOST": "",
         "CONSUMERS": ",".join(f"{consumer}=http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
         "PYTHONUNBUFFERED": "1",
+        # It starts together with the brokers, which take long on a machine that is busy.
+        "START_TIMEOUT_SECONDS": os.environ.get("START_TIMEOUT_SECONDS") or "90",
     }
     if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only
         own = [f"http://{host}:{lab.ports['producer']}" for host in ("localhost", "127.0.0.1")]

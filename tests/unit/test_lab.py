@@ -5,8 +5,10 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -275,3 +277,52 @@ class TestLastLines:
     def test_none(self, tmp_path: Path) -> None:
         """A process that never said anything has no log."""
         assert processes._last_lines(tmp_path / "producer.log", 0) == "  (nothing)"
+
+
+class Supervisor:
+    """In place of supervisord: what was started runs, or has ended so often."""
+
+    def __init__(self, **ended: int) -> None:
+        self.started: list[str] = []
+        self._ended = ended
+
+    def startProcess(self, name: str, wait: bool) -> None:
+        self.started.append(name.partition(":")[2])
+
+    def getProcessInfo(self, full_name: str) -> dict[str, Any]:
+        name = full_name.partition(":")[2]
+        if self._ended.get(name, 0):
+            self._ended[name] -= 1
+            return {"statename": "BACKOFF", "stop": int(time.time()) + self._ended[name]}
+        return {"statename": "RUNNING", "stop": 0}
+
+
+class TestStart:
+    def test_together(self, ours: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        """All are started before one is waited for, and each is told when it is ready."""
+        supervisor, said, looks = Supervisor(), list[str](), list[str]()
+
+        def missing(lab: Lab, name: str, together: object) -> str | None:
+            assert supervisor.started == list(APP)
+            looks.append(name)
+            return "not yet" if name == "controller" and looks.count(name) < 3 else None
+
+        monkeypatch.setattr(processes, "_missing", missing)
+        processes._start(ours, supervisor, APP, said.append)
+
+        assert [line.split()[0] for line in said[1:]] == [*APP[1:], "controller"]
+
+    def test_one_that_ends_twice(self, ours: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is told at once, also while another is not ready yet."""
+        monkeypatch.setattr(processes, "_missing", lambda lab, name, together: "not yet")
+
+        with pytest.raises(LabError, match=r"^consumer does not stay up"):
+            processes._start(ours, Supervisor(consumer=2), APP, lambda text: None)
+
+    def test_none_is_ready(self, ours: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is given up once no other has become ready for READY_SECONDS."""
+        monkeypatch.setattr(processes, "READY_SECONDS", 0.5)
+        monkeypatch.setattr(processes, "_missing", lambda lab, name, together: "it does not listen")
+
+        with pytest.raises(LabError, match=r"^controller is not ready after \d+ s \(it does not listen\)"):
+            processes._start(ours, Supervisor(), APP, lambda text: None)
