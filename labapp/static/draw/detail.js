@@ -3,7 +3,7 @@
 import {copyButton, element, isNew} from "./dom.js";
 import {drawWay, SIGN} from "./waterfall.js";
 import {errorInWords} from "../state/clock.js";
-import {clickedToSeenUs, known, MARKS, MARK_MEANING} from "../state/marks.js";
+import {clickedToSeenUs, known, MARKS, MARK_MEANING, MARK_PACE} from "../state/marks.js";
 import {gaps, longest, times} from "../state/stages.js";
 import {duration, local, utc} from "../state/time.js";
 
@@ -15,7 +15,8 @@ export function drawDetail(target, event, {order, state, group, marks}, savePict
   drawWay(way, event, order, state, marks);
   if (isNew(table, event.stages, marks)) table.replaceChildren(stageTable(event, order, marks), clocksInWords(event));
   const {key, partition, offset, deliveries, elsewhere} = event;
-  if (isNew(more, key, partition, offset, deliveries, elsewhere, event.stages, state)) more.replaceChildren(facts(event, state, group), element("p", {}, element("button", {type: "button", class: "tiny", onclick: savePicture}, "Save as picture (SVG)")));
+  if (!isNew(more, key, partition, offset, deliveries, elsewhere, event.stages, state)) return;
+  more.replaceChildren(facts(event, state, group), element("p", {}, element("button", {type: "button", class: "tiny", onclick: savePicture}, "Save as picture (SVG)")));
 }
 
 function stageTable(event, order, marks) {
@@ -45,7 +46,7 @@ function stageTable(event, order, marks) {
 function markRow(name, mark, event) {
   const clickedToSeen = name === "seen" ? clickedToSeenUs(event) : null;
   return element("tr", {"data-mark": name},
-    element("th", {scope: "row"}, element("i", {class: "sign", "aria-hidden": "true"}, SIGN[name]), name, element("small", {class: "soft"}, ` ${MARK_MEANING[name]}`)),
+    element("th", {scope: "row"}, element("i", {class: "sign", "aria-hidden": "true"}, SIGN[name]), name, element("small", {class: "soft"}, ` ${[MARK_MEANING[name], MARK_PACE[name]].filter(Boolean).join("; ")}`)),
     element("td", {class: "mono", title: mark ? local(mark.us) : null}, mark ? utc(mark.us) : "not known"),
     element("td", {class: "n"}, mark ? duration(mark.fromUs) : "",
       clickedToSeen === null ? null : element("small", {class: "soft"}, ` clicked to seen, by this browser’s clock alone: ${duration(clickedToSeen)}`)));
@@ -54,10 +55,12 @@ function markRow(name, mark, event) {
 // What the times of this event can't say
 function clocksInWords(event) {
   const click = event.clickErrorUs ?? null;
-  return element("p", {class: "soft small"}, click === null
-    ? "How far the clock behind “clicked” differs from the producer’s is not known. "
-    : `“Clicked” may be off by ${duration(click)}, as this browser’s clock was compared with the producer’s. `,
-  "“Appended” and “recorded” are a broker’s times, in whole milliseconds. How far its clock differs from the workers’ is not known.");
+  return element("p", {class: "soft small"},
+    event.clickedHereUs === undefined ? "“Acknowledged” and “seen” are known of events that this page sent since it was loaded. " : "",
+    click === null
+      ? "How far the clock behind “clicked” differs from the producer’s is not known. "
+      : `“Clicked” may be off by ${duration(click)}, as this browser’s clock was compared with the producer’s. `,
+    "“Appended” and “recorded” are a broker’s times, in whole milliseconds. How far its clock differs from the workers’ is not known.");
 }
 
 // It breaks only between the figure and its remark.

@@ -16,6 +16,9 @@ export const MARK_MEANING = {
   seen: "the browser has drawn it here as recorded",
 };
 
+// Why these two come late
+export const MARK_PACE = {committed: "at most five times a second", seen: "it draws at most four times a second"};
+
 const KEPT = 1000; // commits of a partition
 
 // When each offset was committed
