@@ -1,63 +1,68 @@
 """The group's lag, asked of the brokers by every worker, so that it can be watched while no consumer runs: it rises then."""
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 
 from aiohttp import web
 
 from labapp import settings
 from labapp.app import app
 from labapp.event.stages import now_us
-from labapp.kafka.overview import Away, Group, Observer, TooSlow
+from labapp.kafka.overview import Away, Group, Observer, Overview, Progress, TooSlow
 from labapp.topics import CHANGELOG, TOPICS
 
 LOOK_SECONDS = 5.0
+# How long the brokers may take to tell the ages of all partitions.
+AGES_SECONDS = 1.0
 
 # Of the first topic the groups are told as well.
 OBSERVER = Observer(list(dict.fromkeys([settings.KAFKA_TOPIC, *(topic.name for topic in TOPICS), CHANGELOG])))
 
 
-@dataclass(frozen=True)
-class PartitionLag:
-    partition: int
-    records: int
-    oldest_seconds: float  # how long the oldest record that waits has been in the topic; 0 if none waits
-
-
-@dataclass(frozen=True)
-class GroupLag:
-    group: str
-    members: int
-    partitions: list[PartitionLag]
-
-
 class LagWatch:
-    """`latest` is the lag as of the last look; None if no broker answered it."""
+    """`latest` is this worker's group as of the last look; None if no broker answered it."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self.latest: GroupLag | None = None
+        self._lock = asyncio.Lock()
+        self._kept: tuple[Overview, Overview] | None = None  # the observer's last one, and that with ages
+        self.latest: Group | None = None
 
     async def watch(self) -> None:
         while True:
-            self.latest = await self.look()
+            self.latest = await self._look()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self) -> GroupLag | None:
+    async def _look(self) -> Group | None:
         try:
-            groups = (await self._observer.overview()).groups
-            group = next((group for group in groups if group.name == settings.CONSUMER_GROUP), None)
-            return None if group is None else GroupLag(group.name, len(group.members), await self._partitions(group))
-        except (Away, TooSlow):
+            groups = (await self.overview()).groups
+        except Away:
             return None
+        return next((group for group in groups if group.name == settings.CONSUMER_GROUP), None)
 
-    async def _partitions(self, group: Group) -> list[PartitionLag]:
-        found = []
-        for one in group.partitions:
-            if one.lag is not None:
-                since_us = await self._observer.appended_us(settings.KAFKA_TOPIC, one.partition, one.committed or 0) if one.lag else None
-                found.append(PartitionLag(one.partition, one.lag, max(0.0, (now_us() - since_us) / 1e6) if since_us is not None else 0.0))
-        return found
+    async def overview(self) -> Overview:
+        """The observer's, and how long the oldest event waits in each partition of this worker's group. Raises Away."""
+        async with self._lock:
+            overview = await self._observer.overview()
+            if self._kept is None or self._kept[0] is not overview:
+                groups = [await self._with_ages(group) if group.name == settings.CONSUMER_GROUP else group for group in overview.groups]
+                self._kept = overview, replace(overview, groups=groups)
+            return self._kept[1]
+
+    async def _with_ages(self, group: Group) -> Group:
+        partitions = list(group.partitions)
+        with suppress(TimeoutError, Away, TooSlow):  # then the ages that are left are not known
+            async with asyncio.timeout(AGES_SECONDS):
+                for index, one in enumerate(partitions):
+                    partitions[index] = replace(one, oldest_seconds=await self._oldest_seconds(one))
+        return replace(group, partitions=partitions)
+
+    async def _oldest_seconds(self, one: Progress) -> float | None:
+        if not one.lag:
+            return None if one.lag is None else 0.0
+        since_us = await self._observer.appended_us(settings.KAFKA_TOPIC, one.partition, one.committed or 0)
+        return None if since_us is None else max(0.0, (now_us() - since_us) / 1e6)
 
 
 LAG = LagWatch(OBSERVER)

@@ -196,11 +196,14 @@ def restored() -> bool:
 
 def offsets() -> list[Offsets]:
     """How far this worker is in each partition that it owns. Nobody is asked, and all of it is of one moment."""
-    return [
-        {"partition": one.partition, "next_to_record": one.next_to_record, "end": one.end, "oldest_kept": oldest_kept(rows)}
-        for one in READINESS.progress()
-        if (rows := event_table.owned.get(one.partition)) is not None
-    ]
+    found = list[Offsets]()
+    for one in READINESS.progress():
+        if (rows := event_table.owned.get(one.partition)) is not None and (consumer := _consumer()) is not None:
+            kept, commits = oldest_kept(rows), consumer.commits(TP(settings.KAFKA_TOPIC, one.partition))
+            found.append(
+                Offsets(partition=one.partition, next_to_record=one.next_to_record, end=one.end, oldest_kept=kept, commits=commits)
+            )
+    return found
 
 
 def ensure_consumes() -> None:

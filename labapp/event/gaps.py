@@ -1,6 +1,6 @@
 """Where the time went: how long the gaps between the stages of some rows took."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,12 +28,34 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The time that some events together spent in one gap."""
+
+    start: str
+    end: str
+    sum_us: int
+    percent: float | None  # of their whole; below 0 if clocks that differ make the gap so, None if the whole is not above 0
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Where some events spent their whole. The sums add up to `whole_us`, and the percentages to 100."""
+
+    count: int
+    whole_us: int  # of all these events together
+    gaps: list[Share]
+
+
+@dataclass(frozen=True)
 class Summary:
     window: int  # rows asked for
     count: int  # rows there were
     gaps: list[Gap]
     whole: Gap
     longest: str | None  # the gap with the largest p50, as "produced to appended"
+    # Of the events with all stages: those with the largest whole, at least one; and those whose whole is between p25 and p75.
+    slowest_1_percent: Shares
+    middle_half: Shares
 
 
 def summary(rows: Iterable[bytes], window: int) -> Summary:
@@ -41,7 +63,41 @@ def summary(rows: Iterable[bytes], window: int) -> Summary:
     gaps = [_gap(stages, start, end) for start, end in pairwise(STAGES)]
     longest = max((gap for gap in gaps if gap.count), key=lambda gap: gap.p50_us or 0, default=None)
     whole = _gap(stages, STAGES[0], STAGES[-1])
-    return Summary(window, len(stages), gaps, whole, f"{longest.start} to {longest.end}" if longest else None)
+    complete = sorted(_complete(stages), key=_whole_us)
+    slowest = complete[len(complete) - -(-len(complete) // 100) :]
+    middle = _between(complete, 25, 75)
+    return Summary(
+        window, len(stages), gaps, whole, f"{longest.start} to {longest.end}" if longest else None, _shares(slowest), _shares(middle)
+    )
+
+
+def _complete(rows: Iterable[dict[str, int | None]]) -> Iterator[list[int]]:
+    """The times of all stages of each row that has them all."""
+    for stages in rows:
+        times = [time_us for stage in STAGES if (time_us := stages[f"{stage}_us"]) is not None]
+        if len(times) == len(STAGES):
+            yield times
+
+
+def _between(ascending: Sequence[list[int]], low: int, high: int) -> list[list[int]]:
+    """Those whose whole is between two percentiles."""
+    wholes = [_whole_us(times) for times in ascending]
+    low_us, high_us = percentile(wholes, low) or 0, percentile(wholes, high) or 0
+    return [times for times, whole_us in zip(ascending, wholes, strict=True) if low_us <= whole_us <= high_us]
+
+
+def _whole_us(times_us: Sequence[int]) -> int:
+    return times_us[-1] - times_us[0]
+
+
+def _shares(events: Sequence[Sequence[int]]) -> Shares:
+    """`events` are the times of all stages of each event."""
+    whole_us = sum(map(_whole_us, events))
+    gaps = []
+    for index, (start, end) in enumerate(pairwise(STAGES)):
+        sum_us = sum(times[index + 1] - times[index] for times in events)
+        gaps.append(Share(start, end, sum_us, 100 * sum_us / whole_us if whole_us > 0 else None))
+    return Shares(len(events), whole_us, gaps)
 
 
 def _gap(rows: Sequence[dict[str, Any]], start: str, end: str) -> Gap:

@@ -1,8 +1,18 @@
-"""Reads and writes offsets by partition as text (`partition:offset,...`), for the cursors of pages and the ids of streamed rows."""
+"""Offsets by partition as text (`partition:offset,...`), for the cursors of pages and the ids of streamed rows; and commits of offsets."""
 
 import re
+from typing import TypedDict
 
 Offsets = dict[int, int]
+
+
+class Commit(TypedDict):
+    """A commit: the events from offset `first` to before `next` are committed since `time_us`, when the coordinator's answer came."""
+
+    first: int
+    next: int
+    time_us: int
+
 
 PATTERN = r"\d{1,9}:\d{1,18}(,\d{1,9}:\d{1,18})*"
 _OFFSETS = re.compile(PATTERN, re.ASCII)

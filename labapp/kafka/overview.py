@@ -77,6 +77,8 @@ class Progress:
     partition: int
     committed: int | None  # None: nothing yet
     lag: int | None
+    # How long the oldest record that waits has been in the topic; 0 if none waits. None: not known, or not asked (see lag.py).
+    oldest_seconds: float | None = None
 
 
 @dataclass(frozen=True)

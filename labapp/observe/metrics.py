@@ -89,8 +89,8 @@ class GroupPartition:
 
     topic: str
     partition: int
-    lag: int
-    oldest_seconds: float
+    lag: int | None  # None, here and below: not known, and so left out
+    oldest_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def _group_families(group: Group) -> Iterator[Metric]:
         of = (partition.topic, str(partition.partition))
         if partition.lag is not None:
             lag.add_metric(of, partition.lag)
-        oldest.add_metric(of, partition.oldest_seconds)
+        if partition.oldest_seconds is not None:
+            oldest.add_metric(of, partition.oldest_seconds)
     yield from (lag, oldest)
 
 

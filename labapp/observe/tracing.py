@@ -2,7 +2,8 @@
 
     POST /               server, continues the request's `traceparent`
     first-topic send     producer; the record's header `traceparent` is this span's
-    first-topic process  consumer, from its turn until the row is acknowledged: one an event
+    first-topic process  consumer, from its turn until the row is acknowledged: one an event. Its event `recorded` is the stage, by the
+                         broker's clock
 
 A trace is sampled or not where it begins (OTEL_TRACES_SAMPLER). A record whose trace is not sampled costs a look at its headers. Without
 the setting nothing is imported, and decorated functions stay as they are.
@@ -10,7 +11,7 @@ the setting nothing is imported, and decorated functions stay as they are.
 
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from faust.types import TP
 
 from labapp import settings
 from labapp.event.record import traceparent_in
+from labapp.event.row import Record, offset_of, own_key, row_key, stages_of
 
 Call = TypeVar("Call", bound=Callable[..., Awaitable[Any]])
 
@@ -99,12 +101,15 @@ def sent(produce: Call) -> Call:
 
 
 def recorded(write: Call) -> Call:
-    """Decorates `write(taken, ...)`, which returns once those batches are recorded: a span for each record whose trace is sampled."""
+    """Decorates `write(taken, writer, rows)`, which returns once those batches are recorded: a span for each record whose trace is sampled.
+
+    A span has the event `recorded` if its record has a row. `rows` are those of the batches' partition.
+    """
     if not ON:
         return write
 
     @wraps(write)
-    async def traced(taken: Iterable[Any], *others: Any) -> None:
+    async def traced(taken: Iterable[Any], writer: Any, rows: Mapping[str, bytes]) -> None:
         begun: list[tuple[TP, int, Any, Any, Any]] = []
         for event in (one.event for one in taken):
             for record in event.value:
@@ -115,12 +120,23 @@ def recorded(write: Call) -> Call:
                     state = _sensor.on_stream_event_in(tp, record.offset, event, message)
                     begun.append((tp, record.offset, event, message, state))
         try:
-            await write(taken, *others)
+            await write(taken, writer, rows)
+            for *_, message, state in begun:
+                if state and (recorded_us := _recorded_us(message.message, rows)) is not None:
+                    state["span"].add_event("recorded", timestamp=recorded_us * 1000)
         finally:
             for finished in reversed(begun):
                 _sensor.on_stream_event_out(*finished)
 
     return traced  # type: ignore[return-value]
+
+
+def _recorded_us(record: Record, rows: Mapping[str, bytes]) -> int | None:
+    """When the record's row was recorded. None if it has no row, or the changelog keeps the client's time."""
+    for key in (row_key(record), own_key(record)):
+        if (row := rows.get(key)) is not None and offset_of(row) == record.offset:
+            return stages_of(row).get("recorded_us")
+    return None
 
 
 def _is_sampled(headers: Iterable[tuple[str, bytes]]) -> bool:

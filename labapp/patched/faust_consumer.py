@@ -7,17 +7,21 @@ faust-streaming 0.15.3 and aiokafka 0.14.0.
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from labapp.event.offsets import Commit
+from labapp.event.stages import now_us
 from labapp.patched.faust_batches import Batch
 from labapp.patched.faust_fetching import Active, BatchConsumerThread
 
 # Batches of a partition are recorded in order. If none is recorded in this time, one was lost.
 LOST_AFTER_SECONDS = 120
+# How many commits of a partition are remembered. There are at most five a second, and the page asks every second.
+COMMITS_REMEMBERED = 16
 
 
 class BatchConsumer(driver.Consumer):
@@ -42,6 +46,7 @@ class BatchConsumer(driver.Consumer):
         self._delivered: dict[TP, deque[tuple[int, Any]]] = defaultdict(deque)
         self._progress_at: dict[TP, float] = {}
         self._lost: set[TP] = set()
+        self._commits: dict[TP, deque[Commit]] = {}
         # Partitions whose offsets went back without a seek, since their topic was deleted and made anew. Nothing of them is delivered.
         self.restarted_logs: set[TP] = set()
 
@@ -145,6 +150,22 @@ class BatchConsumer(driver.Consumer):
     def committed_offset(self, tp: TP) -> int | None:
         """The offset that was committed last, as this worker knows it; None if there is none."""
         return self._committed_offset[tp]
+
+    def commits(self, tp: TP) -> list[Commit]:
+        """The newest commits of a partition by this worker, oldest first."""
+        return list(self._commits.get(tp, ()))
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], *args: Any, **kwargs: Any) -> bool:
+        before = {tp: self._committed_offset[tp] for tp in offsets}
+        done = await super()._commit_offsets(offsets, *args, **kwargs)
+        if done:
+            time_us = now_us()
+            for tp, first in before.items():
+                if self._committed_offset[tp] == offsets[tp]:  # else it was revoked, and is not committed
+                    start = first if first is not None else self._thread.sought.get(tp, 0)
+                    commits = self._commits.setdefault(tp, deque(maxlen=COMMITS_REMEMBERED))
+                    commits.append({"first": start, "next": offsets[tp], "time_us": time_us})
+        return done
 
     def _new_offset(self, tp: TP) -> int | None:
         # Faust counts acked offsets, and stops at a duplicate or a gap (:1132-1160).

@@ -2,9 +2,10 @@
 
 import {Clock} from "./state/clock.js";
 import {figures, overTime} from "./state/figures.js";
+import {csv, jsonLines} from "./state/files.js";
 import {notice} from "./state/steps.js";
 import {Store} from "./state/store.js";
-import {duration, nowUs, plural, utcClock, whenUs} from "./state/time.js";
+import {nowUs, plural, utcClock, whenUs} from "./state/time.js";
 import * as api from "./ask/api.js";
 import {Lab} from "./ask/lab.js";
 import {Outbox} from "./ask/outbox.js";
@@ -12,22 +13,25 @@ import * as saved from "./ask/saved.js";
 import {promptWith} from "./ask/token.js";
 import {Watch} from "./ask/watch.js";
 import {Worker} from "./ask/worker.js";
-import {drawCluster} from "./draw/cluster.js";
+import {drawCluster, groupInWords} from "./draw/cluster.js";
 import {drawDetail} from "./draw/detail.js";
-import {setText, withCopy} from "./draw/dom.js";
+import {download, setText, withCopy} from "./draw/dom.js";
 import {Controls, Experiments} from "./draw/experiments.js";
 import {Flow} from "./draw/flow.js";
 import {drawSteps} from "./draw/guide.js";
+import {clocksInWords, streamsInWords} from "./draw/header.js";
 import {Inspector} from "./draw/inspector.js";
-import {Chart, drawIncidentList, drawTable, drawWords} from "./draw/latency.js";
+import {onKeys} from "./draw/keys.js";
+import {Chart, drawIncidentList, drawTable, drawTail, drawWords} from "./draw/latency.js";
 import {List, name} from "./draw/list.js";
+import {paced} from "./draw/pace.js";
+import {savePicture} from "./draw/picture.js";
 import {drawProof, proofLine} from "./draw/proof.js";
+import {Seen} from "./draw/seen.js";
 import {promptToken} from "./draw/token.js";
 import {Voice} from "./draw/voice.js";
 import {drawLegend, drawNewest} from "./draw/waterfall.js";
 
-const PAINT_MS = 250;
-const GATHER_MS = 35; // delay before painting, so that a click, its acknowledgement and its row are mostly painted together
 const CHART_MS = 1000;
 const ASK_MS = 1000;
 const CLUSTER_MS = 2000;
@@ -46,15 +50,17 @@ const inspector = new Inspector(at("records"), {records: api.records, deadLetter
 const voice = new Voice(at("live"));
 const controls = new Controls(at("steps"), (name, argument) => lab[name](argument));
 const flow = new Flow(at("flow"), (action, name) => lab.run(action, name));
-const list = new List(at("events"), (target, event) => drawDetail(target, event, page.stages, store.state(event), page.group), paint);
+const list = new List(at("events"), paintDetail, paint);
 
 let page = null; // the answer of /page
 let store = null;
+let seen = null;
 let outbox = null;
 let watch = null;
 let lab = null;
 let producer = null;
 let consumers = [];
+let listed = []; // the events of the list, oldest first
 let paused = null; // while paused: {events: the list to show, drawn: whether the newest event is drawn}
 
 async function start() {
@@ -79,7 +85,8 @@ async function start() {
   drawLegend(at("legend"), page.stages);
   for (const part of document.querySelectorAll("#experiments, [data-lab]")) part.hidden = !Object.keys(page.experiments).length;
 
-  store = new Store(page.group);
+  store = new Store(page.group, () => clock.errorUs);
+  seen = new Seen(store, paint);
   store.sent.restore(saved.names(), saved.read);
   outbox = new Outbox(store, clock, {changed: paint, problem, measure: () => producer.ask()});
   const told = {serverUs, changed: workerChanged, progress, row: (row, worker) => { store.row(row, worker.group); paint(); }};
@@ -110,7 +117,11 @@ async function every(ms, task) {
 }
 
 function progress(offsets, worker) {
-  if (worker.group === page.group) for (const each of offsets) store.sent.progress(each);
+  if (worker.group !== page.group) return;
+  for (const each of offsets) {
+    store.sent.progress(each);
+    store.commits.add(each.partition, each.commits);
+  }
 }
 
 function workerChanged(worker, before) {
@@ -152,18 +163,11 @@ function problem(sentence) {
   setText(at("send-problem"), sentence ?? "");
 }
 
-// -- painting: at most every PAINT_MS, and after GATHER_MS if the last painting is longer ago
+// -- painting
 
-let planned = false;
-let paintedAt = -Infinity;
+const paintSoon = paced(paintNow);
 function paint() {
-  if (planned || !watch) return;
-  planned = true;
-  setTimeout(() => {
-    planned = false;
-    paintedAt = performance.now();
-    paintNow();
-  }, Math.max(GATHER_MS, paintedAt + PAINT_MS - performance.now()));
+  if (watch) paintSoon();
 }
 
 let drawnCluster = null;
@@ -193,6 +197,7 @@ function paintNow() {
     drawCluster(at("cluster"), cluster, (topic, partition) => inspector.records(topic, partition));
     drawnCluster = cluster;
   }
+  setText(at("group"), cluster || watch.problem ? groupInWords(page.group, watch.group(page.group), watch.problem) : "");
   setText(at("cluster-note"), watch.problem ? `${watch.problem} ${cluster ? `What is below is from ${utcClock(cluster.time_us)}.` : ""}` : "");
 }
 
@@ -200,29 +205,31 @@ function paintHeader() {
   const behind = consumers.filter((worker) => worker.seen && !worker.connected && worker.behindSinceUs);
   at("age").hidden = !behind.length;
   at("clock").hidden = behind.length > 0; // both share one line, so that the layout does not move
-  setText(at("age"), behind.map((worker) =>
-    `${worker.state === "offline" ? "no data from" : "reconnecting to"} ${nameOf(worker)} since ${utcClock(worker.behindSinceUs)}`).join("; "));
-  const {best, correctionUs} = clock;
-  setText(at("clock"), !best ? "" : correctionUs
-    ? `This browser’s clock is ${duration(Math.abs(correctionUs))} ${correctionUs > 0 ? "ahead of" : "behind"} the server’s: “clicked” is corrected by it.`
-    : `The clocks of browser and server agree within ${duration(best.errorUs)}.`);
+  setText(at("age"), streamsInWords(behind, nameOf));
+  setText(at("clock"), clocksInWords(clock));
 }
 
 function paintEvents() {
   const filter = at("filter").value.trim().toLowerCase();
   const events = paused?.events ?? store.order;
-  const shown = filter ? events.filter((event) => textOf(event).includes(filter)) : events;
+  listed = filter ? events.filter((event) => textOf(event).includes(filter)) : events;
   const newest = events.at(-1) ?? null;
   if (!paused?.drawn) {
     setText(at("newest-title"), newest ? `Newest event ${name(newest)}` : "Newest event");
-    drawNewest(at("newest"), newest, page.stages, newest && store.state(newest));
+    drawNewest(at("newest"), newest, page.stages, newest && store.state(newest), newest && store.marks(newest));
+    if (newest?.recorded) seen.drawn(newest);
     if (paused) paused.drawn = true;
   }
-  list.draw(shown, {order: page.stages, stateOf: (event) => store.state(event), log: at("log-scale").checked,
+  list.draw(listed, {order: page.stages, stateOf: (event) => store.state(event), log: at("log-scale").checked, drawn: (event) => seen.drawn(event),
     emptyWords: filter ? "No event fits the filter." : "Each event will have a line here."});
   const more = paused ? store.order.length - paused.events.length : 0;
   const of = filter ? ` of ${events.length.toLocaleString("en")}` : "";
-  setText(at("events-count"), `${shown.length.toLocaleString("en")}${of}${paused ? `; paused, ${more.toLocaleString("en")} more have come` : ""}`);
+  setText(at("events-count"), `${listed.length.toLocaleString("en")}${of}${paused ? `; paused, ${more.toLocaleString("en")} more have come` : ""}`);
+}
+
+function paintDetail(target, event) {
+  const marks = store.marks(event);
+  drawDetail(target, event, {order: page.stages, state: store.state(event), group: page.group, marks}, () => savePicture(event, name(event), page.stages, marks));
 }
 
 function textOf(event) {
@@ -234,6 +241,7 @@ function paintCharts() {
   if (!store || paused || document.hidden) return;
   const found = figures(store.order, page.stages);
   drawWords(at("latency-words"), found);
+  drawTail(at("latency-tail"), found);
   drawTable(at("latency-table"), found);
   const percent = Number(chosen("percentile"));
   const style = getComputedStyle(document.documentElement);
@@ -256,6 +264,8 @@ at("filter").addEventListener("input", paint);
 at("log-scale").addEventListener("change", paint);
 at("latency-log").addEventListener("change", paintCharts);
 at("dead-letters").addEventListener("click", deadLetters);
+at("save-csv").addEventListener("click", () => download("events.csv", "text/csv", csv(listed, page.stages, store)));
+at("save-json").addEventListener("click", () => download("events.jsonl", "application/jsonl", jsonLines(listed, page.stages, store)));
 at("incidents").addEventListener("toggle", paintCharts);
 at("theme").addEventListener("click", () => setTimeout(paintCharts));
 at("help-open").addEventListener("click", () => at("help").showModal());
@@ -270,28 +280,17 @@ function pause() {
   paint();
 }
 
-document.addEventListener("keydown", (press) => {
-  if (press.ctrlKey || press.metaKey || press.altKey || document.querySelector("dialog[open]")) return;
-  const typing = press.target.matches("input[type=search], input[type=text], select, textarea");
-  const ownArrows = press.target.matches("input[type=radio], input[type=range], [tabindex]");
-  if (press.key === "Escape") {
-    if (typing) press.target.value = "";
-    if (typing || !list.close()) press.target.blur?.();
-    paint();
-    return;
-  }
-  if (typing || (press.key.length === 1 && !at("single-keys").checked)) return;
-  const act = {
-    s: () => { if (!press.repeat) send(press); },
-    p: pause,
-    "/": () => at("filter").focus(),
-    "?": () => at("help").showModal(),
-    ArrowDown: ownArrows ? null : () => list.focus(1),
-    ArrowUp: ownArrows ? null : () => list.focus(-1),
-  }[press.key];
-  if (!act) return;
-  press.preventDefault();
-  act();
+onKeys({
+  s: (press) => { if (!press.repeat) send(press); },
+  p: pause,
+  "/": () => at("filter").focus(),
+  "?": () => at("help").showModal(),
+  ArrowDown: () => list.focus(1),
+  ArrowUp: () => list.focus(-1),
+}, () => at("single-keys").checked, (typing) => {
+  const closed = !typing && list.close();
+  paint();
+  return closed;
 });
 
 // -- what a reload keeps

@@ -11,7 +11,7 @@ from labapp.app import app
 from labapp.event.stages import appended_us
 from labapp.kafka.newest import BYTES_MOST, Newest
 from labapp.kafka.overview import TIMEOUT_SECONDS, Away, Overview, TooSlow
-from labapp.lag import OBSERVER
+from labapp.lag import LAG, OBSERVER
 from labapp.web import shapes
 from labapp.web.answers import Refused, json_response
 from labapp.web.requests import whole_number
@@ -25,7 +25,10 @@ PARTITION_MAX = 999_999
 @app.page("/cluster")
 class Cluster(View):
     async def get(self, request: Request) -> Response:
-        return json_response(asdict(await _overview()))
+        try:
+            return json_response(asdict(await LAG.overview()))
+        except Away:
+            raise _no_broker() from None
 
 
 @app.page("/records")

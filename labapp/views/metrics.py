@@ -32,10 +32,10 @@ def _partitions() -> Iterator[Partition]:
 
 
 def _group() -> Group | None:
-    if (lag := LAG.latest) is None:
+    if (group := LAG.latest) is None:
         return None
     topic = settings.KAFKA_TOPIC
-    return Group(lag.members, [GroupPartition(topic, one.partition, one.records, one.oldest_seconds) for one in lag.partitions])
+    return Group(len(group.members), [GroupPartition(topic, one.partition, one.lag, one.oldest_seconds) for one in group.partitions])
 
 
 _registry = CollectorRegistry()

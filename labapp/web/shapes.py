@@ -143,6 +143,7 @@ class Offsets(TypedDict):
     next_to_record: Annotated[int, Meta(ge=0, description="Each event before this offset is recorded, or is a dead letter.")]
     end: Annotated[int | None, Meta(description="The offset behind the last record, up to a second old. Null: not known yet.")]
     oldest_kept: Annotated[int | None, Meta(description="The offset of the oldest row; older ones have expired. Null: none has.")]
+    commits: Annotated[list[offsets.Commit], Meta(description="The newest by this worker, oldest first. It commits at most every 0.2 s.")]
 
 
 class Recorded(Offsets):

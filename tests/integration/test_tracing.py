@@ -77,6 +77,9 @@ def test_one_event_is_one_trace(kafka: Kafka, names: dict[str, str], start_worke
     values = {one.key: one.value for one in process.attributes}
     assert values["messaging.kafka.message.offset"].int_value == sent[1].json["offset"]
     assert values["messaging.consumer.group.name"].string_value == names["CONSUMER_GROUP"]
+    [recorded] = process.events
+    row = consumer.get(f"/events/{sent[1].json['key']}").json
+    assert (recorded.name, recorded.time_unix_nano) == ("recorded", row["stages"]["recorded_us"] * 1000)
     [_, headers] = [dict(record.headers) for record in topics.read(kafka.bootstrap, topic)]
     assert headers["traceparent"] == f"00-{TRACE}-{send.span_id.hex()}-01".encode()
     assert {span.trace_id.hex() for _, span in collector.spans} == {TRACE}, "what is not to be kept is not sent"
@@ -97,6 +100,7 @@ def test_each_event_of_a_batch_has_its_span(kafka: Kafka, names: dict[str, str],
     assert worker.stop() == 0, worker.log
     assert {span.trace_id.hex(): span.parent_span_id.hex() for _, span in collector.spans} == traced
     assert len(collector.spans) == 2
+    assert [event.name for _, span in collector.spans for event in span.events] == ["recorded"] * 2
 
 
 def test_an_absent_collector_holds_nothing_up(start_worker: StartWorker) -> None:

@@ -2,11 +2,28 @@
 
 import {element, isNew} from "./dom.js";
 import {brokerName} from "../state/incidents.js";
-import {local, utc, utcClock} from "../state/time.js";
+import {duration, local, plural, utc, utcClock} from "../state/time.js";
+
+// Says of a group who is in it, how much waits, and for how long. `group`: undefined while it is not known.
+export function groupInWords(name, group, problem) {
+  if (problem) return `${name}: what waits is not known. ${problem}`;
+  if (!group) return `${name}: Kafka does not know this group yet.`;
+  const members = group.members.length ? plural(group.members.length, "member") : "no member";
+  const lags = group.partitions.map((each) => each.lag);
+  if (lags.includes(null)) return `${name}: ${members}. What waits is not known: a partition has no leader that answers.`;
+  const lag = lags.reduce((sum, each) => sum + each, 0);
+  if (!lag) return `${name}: ${members}. No event waits.`;
+  const ages = group.partitions.filter((each) => each.lag).map((each) => each.oldest_seconds);
+  const age = ages.includes(null) ? "how long the oldest waits is not known" : `the oldest for ${seconds(Math.max(...ages))}`;
+  return `${name}: ${members}. ${plural(lag, "event waits", "events wait")}, ${age}.`;
+}
+
+const seconds = (number) => (number < 100 ? `${Math.floor(number)} s` : duration(number * 1e6));
 
 // The buttons call show(topic, partition).
 export function drawCluster(target, {topics, groups}, show) {
-  if (!isNew(target, topics, groups)) return;
+  const lags = groups.map((group) => [group.name, group.partitions.map(({committed, lag: waits}) => [committed, waits])]);
+  if (!isNew(target, topics, lags)) return;
   const focused = target.contains(document.activeElement) ? document.activeElement.dataset.partition : null;
   const source = topics[0]?.name;
   const columns = ["partition", "leader", "in sync", "records", ...groups.map((group) => `lag of ${group.name}`), ""];

@@ -47,3 +47,10 @@ export function withCopy(pre) {
   pre.tabIndex = 0;
   box.append(pre, copyButton(() => pre.textContent));
 }
+
+// Lets the browser save a text as a file. No request is sent.
+export function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], {type}));
+  element("a", {href: url, download: name}).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

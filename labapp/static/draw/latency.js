@@ -1,10 +1,12 @@
 // Draws how long the gaps take: in words, as a table, and over time with the incidents on the same axis. Takes data and elements.
 
 import {element, isNew} from "./dom.js";
+import {errorInWords} from "../state/clock.js";
 import {P99_COUNT_MIN} from "../state/figures.js";
 import {gapNames, meaning} from "../state/stages.js";
 import {clock, duration, plural, utcClock} from "../state/time.js";
 
+const TAIL_COUNT_MIN = 4; // with fewer events the middle half would be the slowest one too
 const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
 
 export function drawWords(target, {count, gaps: found, whole}) {
@@ -21,15 +23,33 @@ export function drawWords(target, {count, gaps: found, whole}) {
     ` for ${count === 1 ? "the last event" : `half of the last ${count.toLocaleString("en")} events`}${share && share <= 100 ? `, about ${share} % of the whole` : ""}${why ? `: ${why}` : ""}.`);
 }
 
-export function drawTable(target, {count, gaps: found, unsent, whole}) {
-  if (!isNew(target, count, found, unsent, whole)) return;
-  const time = (us) => element("td", {class: `n${us < 0 ? " problem-text" : ""}`}, us === null ? "–" : duration(us));
+// Says where the slowest events spent their time, beside where the usual ones did.
+export function drawTail(target, {gaps: found, slowest, middle}) {
+  if (!isNew(target, found.map((gap) => gap.letter), slowest, middle)) return;
+  if (middle.count < TAIL_COUNT_MIN || !slowest.percents || !middle.percents) {
+    target.replaceChildren();
+    return;
+  }
+  const percent = Math.max(...slowest.percents);
+  const index = slowest.percents.indexOf(percent);
+  const {letter, start, end} = found[index];
+  const few = slowest.count === 1;
+  target.replaceChildren(`${few ? "The slowest event" : `The slowest 1 % (${slowest.count} events)`} spent `,
+    element("b", {}, `${percent} % of ${few ? "its" : "their"} time between ${start} and ${end}`),
+    ` (${letter}); the middle half of the events spent ${middle.percents[index]} % there.`);
+}
+
+export function drawTable(target, {count, gaps: found, unsent, whole, slowest, middle, clickErrorUs}) {
+  if (!isNew(target, count, found, unsent, whole, slowest, middle, clickErrorUs)) return;
+  const time = (us, error = "") => element("td", {class: `n${us < 0 ? " problem-text" : ""}`}, us === null ? "–" : duration(us), error ? element("small", {class: "soft"}, ` ${error}`) : null);
+  const share = (percents, gap) => element("td", {class: "n"}, !percents || gap === unsent ? "–" : gap === whole ? "100 %" : `${percents[gap.index]} %`);
   const row = (gap, title) => element("tr", {}, element("th", {scope: "row"}, gap.letter ? element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter) : null, title),
-    time(gap.p50), time(gap.p95), time(gap.p99), time(gap.max), element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
+    time(gap.p50, gap.letter && gap.count && errorInWords({...gap, us: gap.p50}, clickErrorUs)), time(gap.p95), time(gap.p99), time(gap.max), share(middle.percents, gap), share(slowest.percents, gap),
+    element("td", {class: "n"}, gap.count.toLocaleString("en")), element("td", {class: "n"}, gap.below0 ? gap.below0.toLocaleString("en") : "0"));
   target.replaceChildren(element("table", {},
     element("caption", {}, count ? `The last ${count === 1 ? "event" : plural(count, "event")}${count < P99_COUNT_MIN ? `; p99 from ${P99_COUNT_MIN} on` : ""}`
       : "No event is recorded yet"),
-    element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
+    element("thead", {}, element("tr", {}, ...["gap", "p50", "p95", "p99", "max", "share, middle half", "share, slowest 1 %", "count", "below 0"].map((text, index) => element("th", {scope: "col", class: index ? "n" : null}, text)))),
     element("tbody", {}, ...found.map((gap) => row(gap, `${gap.start} to ${gap.end}`)),
       unsent.count ? row(unsent, `of ${found[0].letter}: due, and not sent yet`) : null, row(whole, "the whole"))));
 }

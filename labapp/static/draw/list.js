@@ -18,7 +18,7 @@ export class List {
   #detailHeight = 0;
   #height = 0; // of a row, from the style sheet. Read once per painting, because each reading makes the browser recompute styles.
 
-  // drawDetail(element, event) fills an opened row. changed() requests a new painting.
+  // drawDetail(element, event) fills an opened row, again and again; it draws only what differs. changed() requests a new painting.
   constructor(target, drawDetail, changed) {
     this.#target = target;
     this.#drawDetail = drawDetail;
@@ -36,7 +36,7 @@ export class List {
     new ResizeObserver(changed).observe(target);
   }
 
-  // look: {order, stateOf(event), log, emptyWords}
+  // look: {order, stateOf(event), log, emptyWords, drawn(event): is told of each recorded event whose row is drawn}
   draw(events, look) {
     const reading = this.#reading();
     this.#height = Number.parseFloat(getComputedStyle(this.#target).getPropertyValue("--row"));
@@ -171,6 +171,7 @@ export class List {
     cells.longest.title = most ? `${most.start} to ${most.end}` : "";
     setText(cells.position, event.partition === undefined ? "" : `${event.partition} : ${event.offset}`);
     row.classList.toggle("opened", event === this.#open);
+    if (state === "recorded") this.#look.drawn(event);
   }
 
   #toggle(event) {
@@ -198,12 +199,7 @@ export class List {
     }
     const row = this.#rows.get(this.#open)?.element;
     if (row && row.nextSibling !== this.#detail) row.after(this.#detail);
-    const state = `${this.#look.stateOf(this.#open)} ${this.#open.deliveries ?? ""}`;
-    // Drawn again only if that changed, so that a selection or an opened part inside it is kept.
-    if (made || (refresh && this.#detail.dataset.state !== state)) {
-      this.#detail.dataset.state = state;
-      this.#drawDetail(this.#detail.firstChild, this.#open);
-    }
+    if (made || refresh) this.#drawDetail(this.#detail.firstChild, this.#open);
     this.#detail.style.top = `${(open + 1) * this.#height}px`;
     if (this.#detail.offsetHeight !== this.#detailHeight) {
       const reading = this.#reading();

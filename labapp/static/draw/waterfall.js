@@ -1,12 +1,16 @@
 // Draws where an event's time went: a bar with one segment for each gap. Takes data and an element.
 
 import {element, isNew} from "./dom.js";
+import {known, MARKS, MARK_MEANING} from "../state/marks.js";
 import {gapNames, gaps, longest, totalUs} from "../state/stages.js";
 import {duration} from "../state/time.js";
 
 // A scale turns microseconds since the first stage into a share of the bar's width: 0 to 1, or more for what does not fit.
 export const linear = (maxUs) => (us) => us / maxUs;
 export const logarithmic = (maxUs) => (us) => Math.log1p(Math.max(0, us) / 50) / Math.log1p(maxUs / 50);
+
+// By shape, so that nobody has to know colours
+export const SIGN = {acknowledged: "◆", committed: "●", seen: "▲"};
 
 const NICE = [1, 2, 5];
 const OPEN_LEAST = 0.1; // share of a bar that the open end of a waiting event takes, however long it has waited
@@ -18,7 +22,7 @@ export function niceMaxUs(us) {
   }
 }
 
-// `look`: {state, scale, labels: whether to write letters and times}
+// `look`: {state, scale, labels: whether to write letters and times, marks: those to draw (none by default)}
 export function drawBar(target, event, order, look) {
   const found = gaps(event, order);
   const parts = [];
@@ -47,7 +51,30 @@ export function drawBar(target, event, order, look) {
   } else if (found.length && look.scale(totalUs(found)) > 1.001) {
     parts.push(element("span", {class: "beyond", title: "longer than the scale"}, "▸"));
   }
+  for (const mark of look.marks ?? []) {
+    const at = look.scale(mark.fromUs);
+    if (at < 0 || at > 1) continue; // the line below the bar has all of them
+    const part = element("span", {class: "mark", title: `${mark.name}, ${duration(mark.fromUs)} after the first stage`}, SIGN[mark.name]);
+    part.style.left = `${(at * 100).toFixed(3)}%`;
+    parts.push(part);
+  }
   target.replaceChildren(...parts);
+}
+
+// Draws an event large: the bar with its marks, the marks in words, and the bar in words. `found`: the event's marks.
+export function drawWay(target, event, order, state, found) {
+  if (!isNew(target, event.key, event.stages, event.failed, state, found)) return;
+  const total = Math.max(totalUs(gaps(event, order)) ?? 0, 1);
+  const open = state === "waiting" || state === "posting";
+  const marks = known(found, event, order);
+  const bar = element("div", {class: "bar big"});
+  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true, marks});
+  target.replaceChildren(bar, marksInWords(marks), element("p", {class: "say"}, ...inWords(event, order, state)));
+}
+
+function marksInWords(marks) {
+  return element("ul", {class: "marks", "aria-label": "Since the first stage"}, ...marks.map(({name, fromUs}) =>
+    element("li", {"data-mark": name, title: MARK_MEANING[name]}, element("i", {"aria-hidden": "true"}, SIGN[name]), ` ${name} at ${duration(fromUs)}`)));
 }
 
 // `from` and `width`: shares of the bar's width
@@ -57,7 +84,7 @@ function stretch(part, from, width) {
 }
 
 // Says the bar in words: the total, the longest gap, and each gap below 0. Returns texts and elements.
-export function inWords(event, order, state) {
+function inWords(event, order, state) {
   const found = gaps(event, order);
   if (state === "failed") return ["Not acknowledged. ", element("b", {}, event.failed)];
   if (state === "posting") return ["Sent, and not acknowledged yet."];
@@ -86,29 +113,26 @@ export function drawLegend(target, order) {
   target.replaceChildren(...gapNames(order).map((gap) =>
     element("li", {}, element("i", {class: `key gap-${gap.index}`, "aria-hidden": "true"}, gap.letter), `${gap.start} to ${gap.end}`)),
   element("li", {}, element("i", {class: "key gap-0 unsent", "aria-hidden": "true"}), "due in a burst, and not sent yet"),
-  element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"));
+  element("li", {}, element("i", {class: "key open", "aria-hidden": "true"}), "waiting for the consumer"),
+  ...MARKS.map((name) => element("li", {}, element("i", {class: "sign", "aria-hidden": "true"}, SIGN[name]), `${name}: ${MARK_MEANING[name]}`)));
 }
 
-// Draws the newest event, large. Without an event it draws an example.
-export function drawNewest(target, event, order, state) {
-  if (!isNew(target, event?.key, event?.stages, event?.failed, state)) return;
-  if (!event) {
-    const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});
-    let from = 0;
-    gapNames(order).forEach((gap, index) => {
-      const width = [0.34, 0.1, 0.3, 0.26][index] ?? 0.1;
-      const part = element("span", {class: `gap gap-${gap.index}`}, gap.letter);
-      stretch(part, from, width);
-      from += width;
-      sample.append(part);
-    });
-    target.replaceChildren(element("p", {class: "say"},
-      element("b", {}, "No event yet. "), "Press “Send event”: here you will see its way from your click through Kafka to the consumer, and which gap took the longest."), sample);
+// Draws the newest event, large. Without an event it draws an example. `found`: the event's marks.
+export function drawNewest(target, event, order, state, found) {
+  if (event) {
+    drawWay(target, event, order, state, found);
     return;
   }
-  const total = Math.max(totalUs(gaps(event, order)) ?? 0, 1);
-  const open = state === "waiting" || state === "posting";
-  const bar = element("div", {class: "bar big"});
-  drawBar(bar, event, order, {state, scale: linear(open ? total * 2 : total), labels: true});
-  target.replaceChildren(bar, element("p", {class: "say"}, ...inWords(event, order, state)));
+  if (!isNew(target, null)) return;
+  const sample = element("div", {class: "bar big sample", "aria-hidden": "true"});
+  let from = 0;
+  gapNames(order).forEach((gap, index) => {
+    const width = [0.34, 0.1, 0.3, 0.26][index] ?? 0.1;
+    const part = element("span", {class: `gap gap-${gap.index}`}, gap.letter);
+    stretch(part, from, width);
+    from += width;
+    sample.append(part);
+  });
+  target.replaceChildren(element("p", {class: "say"},
+    element("b", {}, "No event yet. "), "Press “Send event”: here you will see its way from your click through Kafka to the consumer, and which gap took the longest."), sample);
 }

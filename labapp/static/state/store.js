@@ -1,8 +1,9 @@
 // The events that the page knows, and what became of the events it sent. Pure.
 
+import {Commits, marks} from "./marks.js";
 import {Sent} from "./sent.js";
 import {arrival} from "./stages.js";
-import {nowUs} from "./time.js";
+import {jumps, nowUs} from "./time.js";
 
 const KEPT = 10_000;
 const SPARE = 500; // old events are dropped this many at a time, so that dropping is rare
@@ -11,9 +12,13 @@ const CHARACTERS_KEPT = 16_000_000; // of all events' values; each is in memory 
 export class Store {
   #byPosition = new Map(); // "partition:offset" → event. A record that was read from the topic may have another key than its row.
   #characters = 0;
+  #clickErrorUs;
 
-  constructor(group) {
+  // clickErrorUs(): how far *clicked* may be off from the server's clock now, in microseconds, or null
+  constructor(group, clickErrorUs) {
     this.group = group; // only a row of this consumer group makes an event recorded
+    this.#clickErrorUs = clickErrorUs;
+    this.commits = new Commits();
     this.byKey = new Map();
     this.order = []; // by arrival, oldest first
     this.sent = new Sent();
@@ -24,7 +29,8 @@ export class Store {
   // The page is about to post this event. `clickedUs`: null if the browser's clock could not be compared with the server's.
   posting(key, value, clickedUs, serverUs) {
     this.sent.posting(key);
-    this.#add({key, value, valueText: JSON.stringify(value), stages: {clicked_us: clickedUs}, at: serverUs, posting: true});
+    const here = {clickedHereUs: serverUs + aheadUs(value), clickErrorUs: this.#clickErrorUs(), jumps: jumps()};
+    this.#add({key, value, valueText: JSON.stringify(value), stages: {clicked_us: clickedUs}, at: serverUs, posting: true, ...here});
   }
 
   acknowledged(key, {topic, partition, offset, stages}) {
@@ -32,6 +38,7 @@ export class Store {
     const event = this.byKey.get(key);
     if (!event) return;
     event.posting = false;
+    event.acknowledgedUs = stages.acknowledged_us;
     if (!event.recorded) {
       this.#place(event, {topic, partition, offset});
       for (const stage of ["received_us", "produced_us", "appended_us"]) event.stages[stage] = stages[stage];
@@ -79,6 +86,12 @@ export class Store {
     }
   }
 
+  // Whether the browser has still to draw this event, which this page sent, as recorded
+  isUnseen(event) { return Boolean(event.recorded) && event.clickedHereUs !== undefined && event.seenUs === undefined; }
+
+  // The browser has drawn it. Null if the clock was set since the click.
+  seen(event) { event.seenUs = jumps() === event.jumps ? nowUs() : null; }
+
   // This record is in the topic and is not consumed yet. Anyone may have produced it.
   waiting(record) {
     const key = record.key || `${record.topic}-${record.partition}-${record.offset}`;
@@ -114,6 +127,9 @@ export class Store {
   }
 
   // -- what is known
+
+  // {acknowledged, committed, seen}, see marks.js
+  marks(event) { return marks(event, this.commits); }
 
   // A state of sent.js; or posting, failed; or gone: the group is past another's event, and no row of it came.
   state(event) {

@@ -10,6 +10,7 @@ import faust
 import pytest
 from faust.types import TP
 
+from labapp.event.stages import now_us
 from labapp.patched.faust_consumer import LOST_AFTER_SECONDS
 from labapp.patched.faust_fetching import Active
 from labapp.patched.faust_transport import BatchTransport
@@ -119,5 +120,29 @@ def test_a_held_partition_is_not_fetched() -> None:
         consumer.release(TPS[0])
         assert all(tp in fetched for tp in TPS)
         assert Active(set(), set())
+
+    with_consumer(test)
+
+
+def test_commits_are_remembered() -> None:
+    """Each with the offset from which it went and the time of its acknowledgement; one that failed, or whose partition went, is none."""
+
+    async def test(consumer: FakedOurs) -> None:
+        assert consumer.commits(TPS[0]) == []
+        for messages in (await taken(consumer)).values():
+            for message in messages:
+                message.ack(consumer)
+        before_us = now_us()
+        await consumer._commit_offsets({TPS[0]: 20})
+        await consumer._commit_offsets({TPS[0]: END})
+        found = consumer.commits(TPS[0])
+        assert [(one["first"], one["next"]) for one in found] == [(FIRST, 20), (20, END)]
+        assert before_us <= found[0]["time_us"] <= found[1]["time_us"] <= now_us()
+
+        consumer._commit = lambda offsets: asyncio.sleep(0, False)
+        await consumer._commit_offsets({TPS[1]: END})
+        consumer.assignment = lambda: {TPS[1]}
+        await consumer._commit_offsets({TPS[0]: END + 1})
+        assert (consumer.commits(TPS[0]), consumer.commits(TPS[1])) == (found, [])
 
     with_consumer(test)

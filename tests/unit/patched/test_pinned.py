@@ -42,6 +42,7 @@ READ = {
     Consumer._filter_tps_with_pending_acks: "f6f923977423",
     Consumer._should_commit: "5ce941793947",
     Consumer.commit: "a354437baaa0",
+    Consumer._commit_offsets: "1a6979904118",
     Consumer.ack: "5fcf41cf4515",
     Consumer.perform_seek: "0e8c130ff4b0",
     Consumer.pause_partitions: "27a1c94bdacd",
