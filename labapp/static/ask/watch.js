@@ -81,10 +81,15 @@ export class Watch {
   #findWaiting(group) {
     const known = new Map();
     for (const event of this.#store.order) if (this.#store.state(event) === "waiting") known.set(event.partition, (known.get(event.partition) ?? 0) + 1);
-    return (group?.partitions ?? []).filter((each) => each.lag > (known.get(each.partition) ?? 0)).map(async ({partition, committed, lag}) => {
+    // A group that has never run is not in the cluster's answer. Then only this page's own events are known to wait.
+    const all = (this.cluster.topics[0]?.partitions ?? []).map(({partition, first_offset: first, next_offset: end}) => ({partition, lag: end - first}));
+    return (group?.partitions ?? all).filter((each) => each.lag > (known.get(each.partition) ?? 0)).map(async ({partition, committed, lag}) => {
       try {
         const {records} = await api.records(this.#page.topic, partition, Math.min(lag, WAITING_MAX));
-        for (const record of records) if (record.offset >= (this.#store.sent.next(partition) ?? committed ?? 0)) this.#store.waiting(record);
+        for (const record of records) {
+          const ours = group || this.#store.sent.get(record.key);
+          if (ours && record.offset >= (this.#store.sent.next(partition) ?? committed ?? 0)) this.#store.waiting(record);
+        }
       } catch { /* the next round asks again */ }
     });
   }
