@@ -58,7 +58,7 @@ async def soak(struck: Target, options: argparse.Namespace) -> int:
     memory: Memory = defaultdict(list)
     began = time.monotonic()
     async with asyncio.TaskGroup() as tasks, page(struck):
-        tasks.create_task(send(struck.lab, options.rate, outcome, over))
+        tasks.create_task(send(lambda: struck.producer, options.rate, outcome, over))
         beside = [tasks.create_task(watch_memory(struck, memory, began))]
         beside += [tasks.create_task(follow(struck.lab.ports[name], streamed)) for name in CONSUMERS[:2]]
         for number, step in enumerate(plan(KINDS, options.seed, overlapping=0), start=1):
