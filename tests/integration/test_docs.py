@@ -99,18 +99,23 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A copy of the repository with a `venv` that `make` takes for made: the one that runs these tests."""
-    with tempfile.TemporaryDirectory(prefix="d-") as name:
-        folder = Path(name)
-        for path in files():
-            (copied := folder / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, copied)
-        (folder / "venv").mkdir()
-        for part in Path(sys.prefix).iterdir():
-            if part.name != "made":
-                (folder / "venv" / part.name).symlink_to(part)
-        (folder / "venv" / "made").touch()
-        yield folder
+    """A copy of the repository with a `venv` that `make` takes for made: the one that runs these tests.
+
+    Its place is always the same, so that what a killed test run left running is found and ended.
+    """
+    folder = Path(tempfile.gettempdir()) / f"labapp-docs-{os.getuid()}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    processes.end(Lab(folder / ".lab"))
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in files():
+        (copied := folder / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copied)
+    (folder / "venv").mkdir()
+    for part in Path(sys.prefix).iterdir():
+        if part.name != "made":
+            (folder / "venv" / part.name).symlink_to(part)
+    (folder / "venv" / "made").touch()
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
