@@ -20,11 +20,11 @@ run: $(VENV)/made
 kafka: $(VENV)/made
 	@$(VENV)/bin/python -m labapp.lab kafka
 
-# Two at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
+# Two files at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
 test: $(VENV)/made
 ifeq ($(PYTEST_ARGS),)
 	@$(VENV)/bin/python -m tests.needs
-	@$(VENV)/bin/python -m pytest tests --ignore tests/browser -n 2 --dist worksteal
+	@$(VENV)/bin/python -m pytest tests --ignore tests/browser -n 2 --dist loadfile
 	@$(VENV)/bin/python -m pytest tests/browser
 else
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
