@@ -4,7 +4,7 @@ import {copyButton, element, isNew} from "./dom.js";
 import {drawWay, SIGN} from "./waterfall.js";
 import {errorInWords} from "../state/clock.js";
 import {clickedToSeenUs, known, MARKS, MARK_MEANING, MARK_PACE} from "../state/marks.js";
-import {gaps, longest, times} from "../state/stages.js";
+import {gaps, longest, times, unsentUs} from "../state/stages.js";
 import {duration, local, utc} from "../state/time.js";
 
 // `look`: {order, state, group, marks}. savePicture() is called by its button. Each part is drawn again only if it differs, so that a

@@ -15,7 +15,7 @@ export class Store {
   #clickErrorUs;
 
   // clickErrorUs(): how far *clicked* may be off from the server's clock now, in microseconds, or null
-  constructor(group, clickErrorUs) {
+  constructor(group, clickErrorUs = () => null) {
     this.group = group; // only a row of this consumer group makes an event recorded
     this.#clickErrorUs = clickErrorUs;
     this.commits = new Commits();
