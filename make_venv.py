@@ -18,21 +18,11 @@ except ImportError:
         sys.exit("This Python can't make a venv, because its module ensurepip is missing. Run: sudo %s" % " ".join(install))
 
 folder = sys.argv[1] if len(sys.argv) > 1 else "venv"
-python = folder + "/bin/python"
 print("Installing the packages of requirements-dev.txt into the folder %s, once, about 140 MB to fetch ..." % folder, flush=True)
+quiet = ["--quiet", "--disable-pip-version-check"]
 for command in (
     [sys.executable, "-m", "venv", "--clear", folder],
-    [
-        folder + "/bin/python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "-r",
-        "requirements-dev.txt",
-    ],
+    [folder + "/bin/python", "-m", "pip", "install", *quiet, "--require-hashes", "-r", "requirements-dev.txt"],
 ):
     code = subprocess.call(command)
     if code:
