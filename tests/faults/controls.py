@@ -7,13 +7,13 @@ no acknowledgement at all the app has no offset to answer with, so each post wou
 """
 
 import asyncio
-import signal
 from collections import defaultdict
 from collections.abc import Callable
 
 import orjson
 
 from labapp.lab import BROKERS, processes
+from labapp.lab.faults import lose
 from tests import topics
 from tests.faults import cluster
 from tests.faults.faults import Fault, Strike
@@ -25,20 +25,14 @@ from tests.faults.target import CHANGELOG, CONSUMERS, TOPIC, Target, target
 RATE = 150
 SECONDS = 8
 GIVE_UP_SECONDS = 15  # what is missing stays so
-# Less than the 3 s after which a broker is taken for dead: then it would not be elected.
-FOLLOWER_FROZEN_SECONDS = 1.5
 ROWS_WRITTEN = 5  # a partition
 
 
 async def lose_leader(target: Target, seconds: float) -> None:
     """What the leader alone has is gone."""
     leader = await cluster.leader(target.brokers, TOPIC, 0)
-    follower = next(name for name in BROKERS if name != leader)
     assert leader is not None
-    await asyncio.to_thread(target.signal, follower, signal.SIGSTOP)
-    await asyncio.sleep(FOLLOWER_FROZEN_SECONDS)
-    await asyncio.to_thread(processes.kill, target.lab, leader)
-    await asyncio.to_thread(target.signal, follower, signal.SIGCONT)
+    await asyncio.to_thread(lose, target.lab, leader, lambda text: None)
 
 
 async def write_beside(target: Target, seconds: float) -> None:
