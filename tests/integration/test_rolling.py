@@ -16,11 +16,16 @@ BALANCER_SECONDS = 1.0  # how often it looks
 
 
 def test_a_restart_of_one_of_two_producers(start_worker: StartWorker) -> None:
-    """No post is refused if the pause is longer than the load balancer needs. `python -m tests.rolling --pause 0` is the control."""
-    assert refused_in_a_restart(start_worker, pause_seconds=2 * BALANCER_SECONDS * PATIENCE) == 0
+    """No post is refused if the pause is longer than the load balancer needs."""
+    assert refused_in_a_restart(start_worker, 2 * BALANCER_SECONDS * PATIENCE, BALANCER_SECONDS) == 0
 
 
-def refused_in_a_restart(start_worker: StartWorker, pause_seconds: float) -> int:
+def test_a_restart_that_the_load_balancer_does_not_notice(start_worker: StartWorker) -> None:
+    """The control: without a pause, and with a balancer that looks once an hour, posts are refused."""
+    assert refused_in_a_restart(start_worker, pause_seconds=0, looks_every_seconds=3600) > 0
+
+
+def refused_in_a_restart(start_worker: StartWorker, pause_seconds: float, looks_every_seconds: float) -> int:
     ports = [free_port(), free_port()]
     producers = [
         Restarted("producer", lambda port=port: start_worker(ROLE="producer", PORT=port, STOP_PAUSE_SECONDS=pause_seconds))
@@ -31,7 +36,7 @@ def refused_in_a_restart(start_worker: StartWorker, pause_seconds: float) -> int
     outcome, over = Outcome(), asyncio.Event()
 
     async def restart_under_load() -> None:
-        async with balancer(ports, BALANCER_SECONDS) as front:
+        async with balancer(ports, looks_every_seconds) as front:
             sender = asyncio.create_task(send(front.url, 100, outcome, over))
             await asyncio.sleep(BALANCER_SECONDS)
             await asyncio.to_thread(producers[0].restart)
