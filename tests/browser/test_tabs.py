@@ -1,6 +1,5 @@
 """Many tabs at once, and many clicks."""
 
-import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -9,7 +8,7 @@ from tests.browser.person import proof, proven, send
 
 
 def test_seven_tabs(open_page: Callable[[], Page]) -> None:
-    """Each of seven tabs shows the workers online and gets every event, and none calls a worker away."""
+    """Each of seven tabs shows the workers online and gets every event, and none tells of an incident."""
     tabs = [open_page() for _ in range(7)]
     for number in range(1, 4):
         send(tabs[0])
@@ -21,10 +20,7 @@ def test_seven_tabs(open_page: Callable[[], Page]) -> None:
         tab.wait_for_timeout(500)
     for tab in tabs:
         assert tab.locator(".box[data-name=consumer]").get_attribute("data-state") == "online"
-        tab.locator("#incidents summary").click()
-        # Kafka may move a leader back meanwhile, after a test that killed a broker.
-        expect(tab.locator("#incidents li").first).to_be_visible()
-        expect(tab.locator("#incidents li", has_text=re.compile(r"(consumer|producer) (away|back)"))).to_have_count(0)
+        expect(tab.locator("#incidents summary")).to_have_text("0 incidents")
 
 
 def test_every_click_sends(page: Page) -> None:
