@@ -95,12 +95,17 @@ def test_both_brokers_down(page: Page, whole_lab: Lab) -> None:
     expect(page.locator("#cluster-note")).to_have_text("")
 
 
-def test_second_consumer_and_fan_out(page: Page, whole_lab: Lab) -> None:
-    """A second consumer of the group takes one of the partitions; another group gets every event too."""
+def start_second_consumer(page: Page) -> None:
+    """Returns once each of the two consumers has a partition."""
     experiment(page, "start", "second-consumer")
     experiment_done(page)
     for name in ("consumer", "second-consumer"):
         expect(page.locator(f".box[data-name={name}]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+
+
+def test_second_consumer_and_fan_out(page: Page, whole_lab: Lab) -> None:
+    """A second consumer of the group takes one of the partitions; another group gets every event too."""
+    start_second_consumer(page)
     experiment(page, "start", "fan-out")
     expect(page.locator(".box[data-name=fan-out]")).to_contain_text("second-group, partitions 0 1", timeout=SLOW)
     send(page, 10)
@@ -132,10 +137,7 @@ def test_freeze_the_leader(page: Page, whole_lab: Lab) -> None:
 
 def test_freeze_the_consumer(page: Page, whole_lab: Lab) -> None:
     """A frozen consumer loses its partitions to the other one; thawed it shares them again, and no event shows twice."""
-    experiment(page, "start", "second-consumer")
-    experiment_done(page)
-    for name in ("consumer", "second-consumer"):
-        expect(page.locator(f".box[data-name={name}]")).to_contain_text(re.compile(r"first-group, partition \d"), timeout=SLOW)
+    start_second_consumer(page)
     experiment(page, "freeze", "consumer")
     state(page, "consumer", "frozen")
     expect(page.locator(".box[data-name=second-consumer]")).to_contain_text("partitions 0 1", timeout=SLOW)
