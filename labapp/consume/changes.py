@@ -67,7 +67,8 @@ def changes_of(batches: Batches, rows: Rows, row_bytes_max: int = ROW_BYTES_MAX)
 def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) -> None:
     """Records behind all rows: each new row goes to the end, and the oldest row expires if there are too many."""
     count, size_bytes = len(rows), rows.size_bytes
-    changed, added = changes.rows, deque[tuple[str, int]]()
+    count_max, size_bytes_max = settings.ROWS_KEPT, settings.ROWS_KEPT_BYTES
+    changed, fresh, added = changes.rows, changes.fresh, deque[tuple[str, int]]()
     oldest = _oldest_first(rows, added)
     for record, consumed_us, key, row in _decoded(batches, changes.dead_letters, row_bytes_max):
         if (known := changed[key] if key in changed else rows.get(key)) is not None:
@@ -81,11 +82,12 @@ def _append(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
             del changed[key]
             changes.reorder = True
         changed[key] = row
-        added.append((key, len(row) + RECORDED_BYTES))
-        changes.fresh.append((key, record, consumed_us))
+        row_bytes = len(row) + RECORDED_BYTES
+        added.append((key, row_bytes))
+        fresh.append((key, record, consumed_us))
         count += 1
-        size_bytes += len(row) + RECORDED_BYTES
-        while count > settings.ROWS_KEPT or size_bytes > settings.ROWS_KEPT_BYTES:
+        size_bytes += row_bytes
+        while count > count_max or size_bytes > size_bytes_max:
             expired_key, expired_bytes = next(oldest)
             changed[expired_key] = None
             count -= 1

@@ -67,8 +67,18 @@ def row_of(record: Record, consumed_us: int, bytes_max: int = ROW_BYTES_MAX) -> 
         if (click_us := clicked_us(click, arrival_us)) is not None:
             clicked = b"%d" % click_us
     key = row_key(record)
-    origin = orjson.dumps(key), _topic_json(record.topic), record.partition, record.offset
-    row = _ROW % (*origin, value, clicked, received, produced, appended, consumed_us)
+    row = _ROW % (
+        orjson.dumps(key),
+        _topic_json(record.topic),
+        record.partition,
+        record.offset,
+        value,
+        clicked,
+        received,
+        produced,
+        appended,
+        consumed_us,
+    )
     if 2 * len(row) > bytes_max - ROW_GROWTH_BYTES:  # the row has the key in it, so both are no larger
         ensure_fits(key, row, bytes_max)
     return key, row
@@ -121,7 +131,7 @@ def recorded_at(timestamp_ms: int, timestamp_type: int) -> Callable[[bytes], byt
     """
     recorded_us = appended_us(timestamp_ms, timestamp_type)
     end = b',"recorded_us":%d}}' % recorded_us if recorded_us is not None else b',"recorded_us":null}}'
-    return lambda row: row if b"recorded_us" in row[-34:] else row[:-2] + end
+    return lambda row: row[:-2] + end if row.find(b"recorded_us", -34) < 0 else row
 
 
 def offset_of(row: bytes) -> int:
