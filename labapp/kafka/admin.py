@@ -1,4 +1,4 @@
-"""Makes and checks whatever topics it is given, and checks the group, with admin clients that live for one call."""
+"""Makes and checks the given topics, and checks the group. Each call uses an admin client of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence, Set
@@ -25,7 +25,7 @@ _DENIED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 class Unsuitable(Exception):
-    """The cluster is not as this app needs it. The text is one sentence, what is wrong and what to do, and a line for each command."""
+    """The cluster is not as this app needs it. One sentence says what is wrong and what to do. Commands follow, one a line."""
 
     def __init__(self, sentence: str, commands: Sequence[str] = ()) -> None:
         """`sentence` is without its full stop."""
@@ -34,14 +34,14 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the app makes it. If it exists already, its partitions may be another number, and its config is not compared."""
+    """A topic as the app makes it. An existing topic may have another number of partitions and another config."""
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
-    # Settings that an existing topic must have.
+    # The settings that an existing topic must have.
     needs: dict[str, str] = field(default_factory=dict)
-    # Kafka's operations that this client must be allowed.
+    # The operations (Kafka's ACLs) that this client must be allowed.
     operations: Set[str] = frozenset()
 
 
@@ -81,9 +81,9 @@ async def admin_client() -> AsyncIterator[Admin]:
     try:
         yield client
     except (KafkaError, TimeoutError) as exc:
-        # Brokers may call each other by other names than we do. Then only a connection to that name says what is wrong.
+        # The advertised listeners may differ from the bootstrap servers. Only a connection to them shows what is wrong.
         raise Unsuitable(
-            await security.refusal(client.known_brokers()) or f"Kafka answers, but not to all that is asked ({exc!r})"
+            await security.refusal(client.known_brokers()) or f"A Kafka broker answers, but a request failed ({exc!r})"
         ) from None
     finally:
         await client.close()
@@ -122,7 +122,7 @@ async def check_group(name: str, protocol: str) -> None:
                 raise _no_group(name) from None
             except KafkaError as exc:  # a new cluster has no coordinator until it is asked for one
                 if not exc.retriable or asyncio.get_running_loop().time() > deadline:
-                    raise Unsuitable(f"The group {name} can't be looked at ({type(exc).__name__})") from None
+                    raise Unsuitable(f"The group {name} can't be described ({type(exc).__name__})") from None
                 await asyncio.sleep(0.2)
         if allowed is not None and "Read" not in allowed:
             raise _no_group(name)
@@ -146,16 +146,16 @@ async def ensure_no_members(client: Admin, group: str) -> None:
 
 
 async def _copies(client: Admin, topic: str) -> int:
-    """How many copies new topics get: KAFKA_REPLICATION, but no more than there are brokers.
+    """The replication factor of new topics: KAFKA_REPLICATION, but no more than there are brokers.
 
-    A topic keeps its number of copies for good. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for them.
+    A topic keeps its replication factor. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for the others.
     """
     wanted = min(settings.KAFKA_REPLICATION, len(set(settings.KAFKA_BOOTSTRAP_SERVERS)))
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while (brokers := len((await client.describe_cluster())["brokers"])) < wanted:
         if asyncio.get_running_loop().time() > deadline:
             raise Unsuitable(
-                f"The topic {topic} is missing and can't be made with {wanted} copies, since {brokers} of {wanted} brokers is up: "
+                f"The topic {topic} is missing and can't be made with {wanted} replicas, because only {brokers} of {wanted} brokers is up: "
                 f"start the others, or set KAFKA_REPLICATION={brokers}"
             )
         await asyncio.sleep(0.2)
@@ -196,7 +196,7 @@ async def _partitions(client: Admin, topics: list[Topic]) -> dict[str, int]:
         if not waiting:
             return {topic["topic"]: len(topic["partitions"]) for topic in described}
         if asyncio.get_running_loop().time() > deadline:
-            raise Unsuitable(f"The topic {waiting[0]} has a partition without a leader: see whether all brokers are up")
+            raise Unsuitable(f"The topic {waiting[0]} has a partition without a leader: check that all brokers are up")
         await asyncio.sleep(0.1)
 
 
@@ -229,7 +229,7 @@ async def configs(client: Admin, names: list[str]) -> dict[str, dict[str, str]]:
 
 
 async def _check_configs(client: Admin, topics: list[Topic]) -> None:
-    """Checks what can be known: that a topic's settings can't be read is no reason to refuse it."""
+    """Checks the settings that this client may read. A topic whose settings it may not read is accepted."""
     asked = [topic for topic in topics if topic.needs]
     if not asked:
         return
