@@ -155,7 +155,7 @@ async def _copies(client: Admin, topic: str) -> int:
     while (brokers := len((await client.describe_cluster())["brokers"])) < wanted:
         if asyncio.get_running_loop().time() > deadline:
             raise Unsuitable(
-                f"The topic {topic} is missing and can't be made with {wanted} replicas, because only {brokers} of {wanted} brokers is up: "
+                f"The topic {topic} is missing and needs {wanted} replicas, but only {brokers} of {wanted} brokers answer: "
                 f"start the others, or set KAFKA_REPLICATION={brokers}"
             )
         await asyncio.sleep(0.2)

@@ -2,7 +2,7 @@
 
     POST /               server, continues the request's `traceparent`
     first-topic send     producer; the record's header `traceparent` is this span's
-    first-topic process  consumer, a span for each event, from its turn until the row is acknowledged; its event `recorded` is the stage
+    first-topic process  consumer, a span for each event, from its turn until the row is acknowledged. Its event `recorded` is the stage
                          *recorded*, by the broker's clock
 
 The program that begins a trace decides whether it is sampled (OTEL_TRACES_SAMPLER). Of a record whose trace is not sampled, only the

@@ -40,8 +40,8 @@ class BatchConsumer(driver.Consumer):
         self._held: set[TP] = set()
         self._seek_number = 0
         self._full: set[TP] = set()
-        # By source partition, since the last seek: the position at which the next batch must start; and the messages that are delivered
-        # but not committed, each with the end of its batch.
+        # By source partition, since the last seek. First the position at which the next batch must start. Then the messages that are
+        # delivered but not committed, each with the end of its batch.
         self._expected: dict[TP, int] = {}
         self._delivered: dict[TP, deque[tuple[int, Any]]] = defaultdict(deque)
         self._progress_at: dict[TP, float] = {}
