@@ -36,12 +36,12 @@ def main() -> int:
 
     size = QUICK if arguments.quick else FULL
     size = replace(size, **{name: value for name in ("rounds", "events") if (value := getattr(arguments, name))})
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that a topic or group is not there yet is no news
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a topic or group that is not there yet is expected
     return bench([name for name in PARTS if name in arguments.parts or not arguments.parts], size)
 
 
 def bench(parts: list[str], size: Size) -> int:
-    """The exit code. What was found before it failed, or before Ctrl+C, is printed all the same; only a whole run writes docs/speed.md."""
+    """The exit code. After a failure or Ctrl+C it prints what was found before. Only a whole run writes docs/speed.md."""
     began, code, run = time.monotonic(), 0, None
     try:
         python = peers.python()

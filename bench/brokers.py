@@ -1,4 +1,4 @@
-"""Local brokers of the bench's own, warm; and the little that has to be asked of them or written to them."""
+"""Warm local brokers of the bench's own, and what the bench asks of them or writes to them."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from labapp.lab import KAFKA, PORTS, Lab, processes
 PARTITIONS = 4
 WARM_UP_EVENTS = 20_000
 POLL_SECONDS = 0.01
-MOVE_SECONDS = 60  # after so long without a movement a program is given up
+MOVE_SECONDS = 60  # a program that does not move for so long is given up
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Pace:
 
 @contextmanager
 def brokers() -> Iterator[Lab]:
-    """Two brokers and a controller beside whatever runs on this machine, which have worked a little: fresh ones are slower.
+    """Two brokers and a controller, beside whatever else runs on this machine. They are warmed up, because fresh brokers are slower.
 
-    Their folder is always the same, so that what a killed run left running is found and ended.
+    Their folder is always the same, so that processes that a killed run left are found and ended.
     """
     lab = Lab(Path(tempfile.gettempdir()) / f"labapp-bench-{os.getuid()}", {name: free_port() for name in PORTS})
     _forget(lab)
@@ -52,7 +52,7 @@ def brokers() -> Iterator[Lab]:
 
 def _forget(lab: Lab) -> None:
     processes.forget(lab)
-    shutil.rmtree(lab.folder / "programs", ignore_errors=True)  # a store of another cluster's topics is refused
+    shutil.rmtree(lab.folder / "programs", ignore_errors=True)  # a program would refuse its store of another cluster's topics
 
 
 async def _warm_up(bootstrap: str) -> None:
@@ -91,7 +91,7 @@ async def make_topic(bootstrap: str, topic: str, partitions: int = PARTITIONS, *
 
 
 async def delete_topics(bootstrap: str, unless: Callable[[str], bool]) -> None:
-    """Gives the disk back what is no longer needed."""
+    """Frees the disk of what is no longer needed."""
     async with _admin(bootstrap) as admin:
         if topics := [topic for topic in await admin.list_topics() if not topic.startswith("__") and not unless(topic)]:
             await admin.delete_topics(topics)
@@ -114,9 +114,9 @@ async def fill(bootstrap: str, topic: str, count: int) -> None:
 
 
 async def recorded_pace(bootstrap: str, topic: str, changelog: str, events: int, messages: int, used: Callable[[], float]) -> Pace:
-    """As written_pace, of so many events that are written while it is measured: to whom waits for them.
+    """Like written_pace, for events that are written during the measurement, while the workers wait for them.
 
-    They are put into batches beforehand, so that writing them takes little of the machine.
+    The events are put into batches beforehand, so that writing them takes little CPU.
     """
     async with _producer(bootstrap) as producer:
         waiting = [deque(_batches(producer, partition, events)) for partition in range(PARTITIONS)]
@@ -154,7 +154,7 @@ async def written(bootstrap: str, topic: str) -> int:
 
 
 async def committed(bootstrap: str, group: str, topic: str) -> int:
-    """How far the group's committed offsets are, all partitions together."""
+    """The sum of the group's committed offsets in all partitions."""
     async with _admin(bootstrap) as admin:
         return await _committed(admin, group, topic)
 
@@ -162,7 +162,7 @@ async def committed(bootstrap: str, group: str, topic: str) -> int:
 async def _committed(admin: AIOKafkaAdminClient, group: str, topic: str) -> int:
     try:
         offsets = await admin.list_consumer_group_offsets(group)
-    except KafkaError:  # a group that nobody has heard of yet
+    except KafkaError:  # the group does not exist yet
         return 0
     return sum(max(0, found.offset) for tp, found in offsets.items() if tp.topic == topic)
 
@@ -176,7 +176,7 @@ async def committed_pace(bootstrap: str, group: str, topic: str, count: int, use
 async def written_pace(bootstrap: str, changelog: str, events: int, messages: int, used: Callable[[], float]) -> Pace:
     """The pace by the changelog's end: from its first movement until it has all `messages` of so many `events`.
 
-    Its end moves with every batch and not with the commits five times a second, so this measures 10,000 events too.
+    The end moves with every batch, while commits come only five times a second. So this can measure even 10,000 events.
     """
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
         partitions = [TopicPartition(changelog, number) for number in range(PARTITIONS)]
@@ -192,9 +192,9 @@ async def written_pace(bootstrap: str, changelog: str, events: int, messages: in
 
 
 async def _pace(reached: Callable[[], Awaitable[int]], events: int, end: int, used: Callable[[], float]) -> Pace:
-    """The first movement counts as so many events: while rows don't expire yet, an event is one message.
+    """The first movement counts as so many events, because an event is one message while no rows expire.
 
-    `used`: the CPU seconds that the candidate has used; raises when it is gone.
+    `used` returns the CPU seconds that the candidate has used. It raises if the candidate has ended.
     """
     first, last, first_at, used_at_first = 0, 0, 0.0, 0.0
     moved_at = time.monotonic()

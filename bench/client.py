@@ -1,16 +1,16 @@
-"""The HTTP client of all candidates: a process of its own, which posts events over connections that it keeps, and prints what came of it.
+"""The HTTP client of all candidates. It is a process of its own, posts events over keep-alive connections, and prints the results.
 
-With `--keys FILE` it asks for the events with these keys instead, one a line, again and again.
+With `--keys FILE` it instead asks for the events with these keys, one a line, again and again.
 
 `python -m bench.client --port 5000 --connections 64 --seconds 6`: each connection posts the next event when the last is answered.
-`--count 1000` ends after so many events; `--rate 200` posts so many a second, whatever the answers. Prints JSON: `answered` in `seconds`,
-`refused` (not 200), and with `--stamps` when each event was due, microseconds since the epoch by its id (`due_us`), and the microseconds
-from then to each answer (`took_us`).
+`--count 1000` ends after so many events. `--rate 200` posts so many a second, whatever the answers. It prints JSON: `answered` in
+`seconds`, and `refused` (not 200). With `--stamps` it adds `due_us` by id: when each event was due, in microseconds since the epoch.
+`took_us` then has the microseconds from there to each answer.
 
-At a rate an event is due by the schedule, also where no connection is free. Else a server that stands still for a second would make only
-those events slow that are under way (coordinated omission). Without a rate it is due when it is sent.
+At a rate an event is due by the schedule, even if no connection is free. Else a server that stands still for a second would slow down only
+the events under way (coordinated omission). Without a rate an event is due when it is sent.
 
-It reads no more of an answer than status and length, so that it needs a fraction of what any of the servers does.
+It reads only the status and the length of an answer, so that it needs a fraction of the CPU of any server.
 """
 
 import argparse
@@ -74,7 +74,7 @@ class Client:
         connection.post(self.next_request(due_us), due_us)
 
     def free(self, connection: "Connection") -> None:
-        """A connection that may take a request: at once the next one, or when its time has come."""
+        """Gives a free connection its next request, at once or when the request is due."""
         if self.rated:
             self.idle.append(connection)
         elif self.may_post():

@@ -1,12 +1,12 @@
-"""Growth: whether an event costs more when more of them wait, whether memory grows, and what more workers bring and cost.
+"""Growth: whether an event costs more when more events wait, whether memory grows, and what more workers bring and cost.
 
-10,000 rows are kept a partition, as by default, on 4 partitions: after 100,000 events the table is full. The time an event is measured by
-the changelog's end (brokers.written_pace), which also moves where 10,000 events are done in a tenth of a second. Memory is the
-worker's resident set once all is recorded.
+10,000 rows are kept a partition, as by default, on 4 partitions. So the table is full after 100,000 events. The time an event is measured
+by the changelog's end (brokers.written_pace), which moves often enough even for 10,000 events in a tenth of a second. Memory is the
+worker's resident set once all events are recorded.
 
-1, 2 and 4 workers share the partitions and wait; then the events are written. Of all of them together, and of each on average, events a
-second; and their CPU time, an event and in per cent of one core. On a machine with fewer cores than workers and brokers want, it shows what
-a worker more costs, not what it brings.
+1, 2 and 4 workers share the partitions and wait. Then the events are written. The figures are events a second, of all workers together and
+of each on average. CPU time is for an event, and in per cent of one core. If the machine has fewer cores than workers and brokers want,
+the figures show what one more worker costs, not what it brings.
 """
 
 import asyncio
@@ -84,5 +84,5 @@ def worker(run: Run, topic: str, group: str, port: int) -> Program:
 
 
 def messages(events: int) -> int:
-    """How many so many events make in the changelog: each its row, and each beyond those kept one more, which deletes the oldest."""
+    """How many messages so many events make in the changelog: a row each, and a tombstone for each row that expires."""
     return events + sum(max(0, len(range(partition, events, PARTITIONS)) - ROWS_KEPT) for partition in range(PARTITIONS))

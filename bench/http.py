@@ -1,4 +1,4 @@
-"""Questions to a candidate over HTTP: whether it is there, what it has recorded."""
+"""Asks a candidate over HTTP whether it is there, and what it has recorded."""
 
 import http.client
 import json
@@ -69,7 +69,7 @@ def _kept(port: int) -> http.client.HTTPConnection:
 
 
 def post_until_readable(producer_port: int, consumer_port: int) -> int:
-    """Microseconds from the send of one POST until the consumer answers a GET with its row, over connections that are kept."""
+    """Microseconds from the send of one POST until the consumer answers a GET with its row, over keep-alive connections."""
     producer, consumer = _kept(producer_port), _kept(consumer_port)
     began = time.monotonic_ns()
     producer.request("POST", "/", b'{"id":30000000}', {"Content-Type": "application/json"})

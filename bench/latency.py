@@ -1,16 +1,16 @@
-"""POST to row: the time from when an event is due at the client to *consumed*, when the consumer has the event in hand, on 2 partitions.
+"""POST to row: the time from when an event is due at the client until the consumer has it (*consumed*), on 2 partitions.
 
-One by one (the next when the last is answered) and at 200 events a second, whatever the answers: these count from when they were due.
-Client, producer and consumer are three processes on one machine, so one clock stamps both ends. Each candidate is started anew and warmed
-up by some hundred events.
+Events come one by one (the next when the last is answered), or at 200 a second, whatever the answers. At a rate, the time counts from when
+an event was due. Client, producer and consumer are three processes on one machine, so one clock stamps both ends. Each candidate is
+started again and warmed up by some hundred events.
 
 - ours: a producer and a consumer as `make run` has them; the rows' own `consumed_us`.
 - the workshop's programs: Flask + kafka-python, and aiokafka's loop, which keeps no row.
 - the floor: aiokafka alone in one process, without HTTP: from before the send (acks=all) to consumed.
-- ours, to recorded, and the floor with a changelog write: until the row, or there the event once more, is appended to the changelog, by
-  the broker's clock, which counts whole milliseconds.
-- ours, row readable (one by one only): until the row is in the changelog, acknowledged, and `GET /events/{key}` answers it. It is asked
-  for once the POST is answered, so the answer's own time is in it. No other candidate has such a row.
+- ours, to recorded, and the floor with a changelog write: until the row, or for the floor the event, is appended to the changelog. The
+  broker's clock says when, in whole milliseconds.
+- ours, row readable (one by one only): until `GET /events/{key}` answers the row, which is acknowledged in the changelog by then. The
+  client asks once the POST is answered, so the answer's own time is included. No other candidate has such a row.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ def workshop(run: Run) -> None:
 def both_ways(
     run: Run, candidate: str, port: int, consumed: Callable[[], dict[int, int]], used: Mapping[str, Callable[[], float]] | None = None
 ) -> dict[str, Posted]:
-    """What was posted, by part. `used`: CPU seconds so far, by what used them."""
+    """What was posted, by part. `used` has functions that return CPU seconds, by the name of the process."""
     post(port, count=WARM_UP, first_id=10_000_000)
     before = {name: seconds() for name, seconds in (used or {}).items()}
     one_by_one = post(port, count=run.size.one_by_one, stamps=True)

@@ -1,8 +1,8 @@
 """Clients of an event stream: a process of its own, which reads streams of rows and counts the rows.
 
-`python -m bench.listen --port 8000 --streams 20 --seconds 10` listens so long. `--rows 1000` ends earlier, once each stream has brought so
-many. `--after` is the id after which the streams begin, else they bring what is recorded from now on. Prints JSON: `rows` of all streams
-together, in `seconds` from the request to the last row.
+`python -m bench.listen --port 8000 --streams 20 --seconds 10` listens for 10 s. `--rows 1000` ends earlier, once each stream has brought so
+many. `--after` is the id after which the streams begin. Without it they bring what is recorded from now on. It prints JSON: `rows` of all
+streams together, in `seconds` from the request to the last row.
 """
 
 import argparse

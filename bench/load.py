@@ -1,4 +1,4 @@
-"""What is asked of a candidate, by processes of their own: posts and reads (client.py), and streams of rows (listen.py)."""
+"""Runs the load on a candidate, in processes of their own: posts and reads (client.py), and streams of rows (listen.py)."""
 
 import json
 import subprocess

@@ -1,13 +1,13 @@
 """POST: how many requests a second are answered, each once all in-sync replicas have the event (acks=all).
 
-One by one on one connection that is kept, and 64 at a time. Each candidate is started for itself, answers for a moment unmeasured,
-and then as long as the measure takes. The client is the same for all (client.py), a process of its own.
+Requests come one by one on one keep-alive connection, or 64 at a time. Each candidate runs alone, and answers for a moment before it is
+measured. The client is the same for all (client.py), and a process of its own.
 
 - ours, producer: ROLE=producer.
 - bare aiohttp + aiokafka: a handler that reads the JSON, sends, and answers; nothing else.
 - Flask + kafka-python: as the workshop had it, on Flask's own server with its log line a request.
-- ours, all roles: one worker that meanwhile records 10,000 events a second, which another process writes to its topic; what was
-  written and recorded a second meanwhile, with the posted ones, are figures of their own: it has to keep up.
+- ours, all roles: one worker that meanwhile records 10,000 events a second, which another process writes to its topic. It has to keep up:
+  the events written and recorded a second, including the posted ones, are figures of their own.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def while_recording(run: Run) -> None:
 
 
 async def reached(bootstrap: str, topic: str) -> tuple[int, int]:
-    """How far the topic is written, and how far its group has recorded it."""
+    """How many events the topic has, and how many of them its group has recorded."""
     return await written(bootstrap, topic), await committed(bootstrap, topic, topic)
 
 

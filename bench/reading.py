@@ -1,7 +1,7 @@
-"""Reading: how many `GET /events/{key}` a second a worker answers, of rows that it has and of rows that the group's other worker has.
+"""Reading: how many `GET /events/{key}` a second a worker answers, for its own rows and for rows of the group's other worker.
 
-Two consumers share 4 partitions. The client asks one of them for all keys of its own, one after the other, then for those of the other
-one: it has to ask the other worker each time.
+Two consumers share 4 partitions. The client asks one of them for all keys of its own rows, one after the other. Then it asks the same
+worker for the keys of the other worker, which it has to ask each time.
 """
 
 import asyncio
@@ -38,5 +38,5 @@ def measure(run: Run) -> None:
 
 
 def have(ports: list[int], events: int) -> Callable[[Program], bool]:
-    """Whether the workers there have so many rows together."""
+    """Whether the workers on these ports have so many rows together."""
     return lambda _: sum(1 for port in ports for _ in rows(port)) == events

@@ -1,14 +1,14 @@
 """Recording: how many waiting events a second become rows, in one process, on 4 partitions with 2 copies each.
 
-All candidates read the same topic, each round in a group of its own. Measured from outside, by the group's committed offsets, asked
-every 10 ms: from their first movement to the end (brokers.committed_pace), so that start and assignment do not count. All commit
-five times a second, Faust's idiom, Quix and the loops by a setting. The slow ones get a shorter topic. The candidate's own CPU time over
-the same while is a figure too: it hardly minds what else the machine does.
+All candidates read the same topic, each round in a group of its own. The bench asks for the group's committed offsets every 10 ms. The
+time counts from their first movement to the end (brokers.committed_pace), so start and assignment do not count. All candidates commit five
+times a second, Faust's idiom, Quix and the loops by a setting. The slow candidates get a shorter topic. The candidate's own CPU time in
+that period is a figure too, because other load on the machine hardly changes it.
 
 - ours: everything on: rows, changelog, expiry (10,000 rows kept a partition), dead letters, HTTP.
-- the limit: what aiokafka allows when nothing else is wanted: `getmany`, JSON, a dict, a batched changelog of the values.
-- the limit with our rows: the same, but its changelog has the messages that ours has, byte for byte: a row an event, a tombstone for each
-  row that expires.
+- the limit: what aiokafka allows without anything else: `getmany`, JSON, a dict, a batched changelog of the values.
+- the limit with our rows: the same with our changelog, byte for byte. It has a row for each event, and a tombstone for each row that
+  expires.
 - Quix Streams with state: a row an event in its store, with its changelog.
 - Faust's idiom: one agent that sets one table row an event; changelog on.
 - aiokafka `async for`, FastStream: nothing kept.

@@ -1,8 +1,8 @@
-"""Recovery: how fast a worker that was killed (-9) has its table back, against how fast it recorded the same rows.
+"""Recovery: how fast a worker that was killed (-9) restores its table, compared with how fast it recorded the same rows.
 
-All rows are kept (ROWS_KEPT is raised), on 4 partitions. Restored rows a second by the worker's own log, from `Restoring state` to
-`Restore complete`; recorded events a second by the changelog's end (brokers.written_pace). What it takes to notice the death of the
-killed worker (the session, 6 s) is in neither.
+All rows are kept (ROWS_KEPT is raised), on 4 partitions. The worker's log gives the restored rows a second, from `Restoring state` to
+`Restore complete`. The changelog's end gives the recorded events a second (brokers.written_pace). Neither includes the time until the
+group notices that the killed worker is gone (the session, 6 s).
 """
 
 import asyncio

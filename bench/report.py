@@ -1,4 +1,4 @@
-"""The figures as Markdown: what was found, the ratios against their targets, and on which machine."""
+"""The figures as Markdown: what was found, the ratios and their targets, and the machine."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ PEER_PACKAGES = ("quixstreams", "faststream", "flask", "kafka-python")
 
 
 def markdown(figures: Mapping[Key, Sequence[float]], size: Size, on: str, seconds: float) -> str:
-    """`on`: on which machine, by which versions."""
+    """`on` describes the machine and the versions."""
     lines = [
         "# Speed",
         "",
@@ -40,7 +40,7 @@ def markdown(figures: Mapping[Key, Sequence[float]], size: Size, on: str, second
 
 
 def _compared(target: Target, figures: Mapping[Key, Sequence[float]]) -> str:
-    """Of the medians; in brackets of the rounds, each by itself."""
+    """The ratio of the medians; in brackets the ratios of the rounds."""
     if not {target.figure, target.by or target.figure} <= figures.keys():
         return f"| {target.name} | – | {target.text} | not found |"
     rounds, ratio = list(figures[target.figure]), median(figures[target.figure])

@@ -42,7 +42,7 @@ QUICK = Size(1, 40_000, 5_000, 2, 300, 300, 20_000, (10_000, 40_000))
 
 
 class Program:
-    """A process that writes its output to a file; it ends by `stop` or `kill`."""
+    """A process that writes its output to a file. `stop` or `kill` ends it."""
 
     def __init__(self, name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
         self.name, self._log = name, folder / f"{name}.log"
@@ -54,7 +54,7 @@ class Program:
         return self._log.read_text(errors="replace")
 
     def alive(self) -> None:
-        """Raises RuntimeError with the end of its log if it is not."""
+        """Raises RuntimeError with the end of the log if the process has ended."""
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.log[-3000:]}")
 
@@ -71,7 +71,7 @@ class Program:
         return psutil.Process(self.process.pid).memory_info().rss / 1e6
 
     def cpu_seconds(self) -> float:
-        """Of the process so far, all its threads. Raises as `alive` does."""
+        """The CPU time of the process so far, of all its threads. Raises as `alive` does."""
         self.alive()
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
@@ -120,7 +120,7 @@ class Run:
             yield number
 
     def ours(self, role: str, topic: str, group: str, **settings: object) -> Program:
-        """A worker of the app, as `faust -A labapp.app worker -l info` starts it; its settings as given, else their defaults."""
+        """A worker of the app, as `faust -A labapp.app worker -l info` starts it, with these settings and else the defaults."""
         command = [sys.executable, "-m", "faust", "-A", "labapp.app", "worker", "-l", "info"]
         settings = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap, "KAFKA_TOPIC": topic, "CONSUMER_GROUP": group, "ROLE": role, **settings}
         return self._start(f"ours-{role}", command, {"PYTHONPATH": str(ROOT), **settings})
@@ -141,7 +141,7 @@ class Run:
     def _start(self, name: str, command: list[str], settings: dict[str, object]) -> Program:
         folder = self.lab.folder / "programs"
         folder.mkdir(exist_ok=True)  # theirs, and without a .env in it
-        # Of this shell only what no candidate reads as a setting.
+        # Passes on only the shell's variables that no candidate reads as a setting.
         shell = {
             key: text
             for key, text in self.lab.environment().items()

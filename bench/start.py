@@ -1,6 +1,6 @@
 """Start: the seconds from `python -m labapp.lab up`, which is `make run`, until controller, brokers, producer and consumer are ready.
 
-Warm: Kafka's jars and the data are there from a start before, which is not measured. The bench's own brokers run beside it, idle.
+The start is warm: Kafka's jars and the data are there from an earlier start, which is not measured. The bench's own brokers run idle.
 """
 
 import time

@@ -1,8 +1,8 @@
-"""The event stream: how fast it brings rows, and what its clients cost the POSTs of the same worker.
+"""The event stream: how fast it brings rows, and how much its clients slow down the POSTs of the same worker.
 
-- one client, which reads rows that are there already, of 4 partitions.
-- 20 clients, while 1,000 events a second are recorded: what they get a second, all together.
-- POST at 200 a second to that worker meanwhile, from when each is due to its answer, with the clients and without them.
+- one client, which reads rows that are already there, on 4 partitions.
+- 20 clients, while 1,000 events a second are recorded: the rows a second that all of them get together.
+- POSTs at 200 a second to that worker meanwhile, with the clients and without them. The time counts from when each is due to its answer.
 """
 
 import asyncio

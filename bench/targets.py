@@ -1,4 +1,4 @@
-"""What the app has to reach: a figure of one run divided by another of the same run, or a figure by itself."""
+"""The targets of the app. Each is for a figure of a run, or for the ratio of two figures of the same run."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def _stream(candidate: str, unit: str) -> Key:
 
 
 def targets(growth: tuple[int, ...]) -> list[Target]:
-    """`growth`: the numbers of events that the growth is measured with; the last two bound the memory."""
+    """`growth`: the numbers of events with which the growth is measured. The last two bound the memory."""
     few, many = growth[-2:]
     bare = "bare aiohttp + aiokafka"
     beside = "ours, all roles, recording 10,000 events/s"

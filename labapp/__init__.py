@@ -1,6 +1,6 @@
-"""A hands-on event-streaming lab: one Faust app that shows where an event's time goes, and that none is lost.
+"""A hands-on event-streaming lab: one Faust app that shows where an event's time goes and that no event is lost.
 
-One event's way through the files:
+The path of one event through the files:
 
     static/main.js              the button stamps *clicked* and posts the event
     views/root.py               `POST /` stamps *received*
@@ -19,7 +19,7 @@ One event's way through the files:
 
 What is where. A module imports only what stands below it:
 
-    views/, commands.py         one module a group of addresses; commands beside `worker`
+    views/, commands.py         one module for each group of addresses; the commands beside `worker`
     readiness.py                whether the worker is ready, and if not, why
     consume/, produce.py        the two halves of the app; experiments.py drives the local lab
     app.py                      the Faust app: settings, topic, table, the modules that it loads

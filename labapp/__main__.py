@@ -1,6 +1,6 @@
 """`python -m labapp worker`: the same as `faust -A labapp.app worker`.
 
-Not by `app.main()`, which would import every module of this package, whatever the role (faust/app/base.py, _discovery_modules).
+It does not call `app.main()`, which would import every module of this package for each role (faust/app/base.py, _discovery_modules).
 """
 
 import sys

@@ -31,7 +31,7 @@ aiokafka_group.remember_heartbeats()
 
 
 def _own_names() -> tuple[str, str]:
-    """Those under which other workers and programs reach this one; they are known once the worker starts."""
+    """The names by which other workers and programs reach this worker. They are known once it starts."""
     return app.conf.web_host, app.conf.web_bind
 
 
@@ -39,8 +39,8 @@ app = faust.App(
     settings.CONSUMER_GROUP,
     broker=[f"kafka://{server}" for server in settings.KAFKA_BOOTSTRAP_SERVERS],
     broker_credentials=security.credentials(),
-    # Faust loads these in random order (faust/app/base.py, discover), so no module may need another of them to be loaded first. They
-    # are named one by one: of a package, Faust would only log that a module can't be imported.
+    # Faust loads these in random order (faust/app/base.py, discover), so no module may need another of them to be loaded first. Each
+    # module is listed, because Faust only logs an import error if it is given the package.
     autodiscover=[
         "labapp.views.root",
         "labapp.views.health",
@@ -57,8 +57,8 @@ app = faust.App(
         "labapp.commands",
         *(["labapp.consume.agent"] if settings.CONSUMES else []),
     ],
-    env_prefix="FAUST",  # without it WEB_PORT, BROKER_URL and such in the environment would beat what is written here
-    datadir=Path(tempfile.gettempdir()) / "labapp",  # Faust wants one, and keeps nothing there: the table lives in Kafka
+    env_prefix="FAUST",  # else WEB_PORT, BROKER_URL and others in the environment would override these arguments
+    datadir=Path(tempfile.gettempdir()) / "labapp",  # Faust requires it, but stores nothing there
     store="memory://",
     Worker=Worker,
     Router=Router,
@@ -115,11 +115,11 @@ if logs.JSON:
     faust_worker.print_no_banner()
 # Until the worker sets up logging, aiokafka's errors would go to the terminal beside the one sentence that we print.
 logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-# At debug level aiokafka.conn logs all that is sent, passwords too.
+# At debug level aiokafka.conn logs everything that is sent, including passwords.
 for _noisy in ("aiokafka.conn", "aiokafka.cluster"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
 
 def kafka_producer() -> AIOKafkaProducer:
-    """The client behind `app.producer`, for what Faust has no method for. Raises faust.exceptions.NotReady before it is connected."""
+    """The client behind `app.producer`, for calls that Faust does not offer. Raises faust.exceptions.NotReady before it is connected."""
     return cast(OpenProducer, app.producer).client()

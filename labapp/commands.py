@@ -1,4 +1,4 @@
-"""Commands beside `worker`. Each ends with one sentence and exit code 1 if it can't do its work."""
+"""Commands beside `worker`. A command that fails prints one sentence and ends with exit code 1."""
 
 import asyncio
 import dataclasses
@@ -20,7 +20,7 @@ from labapp.topics import CHANGELOG, NOT_KNOWN, TOPICS, changelog, declare, ensu
 
 
 class Command(AppCommand):
-    """A command that runs by itself. Faust would run it inside a worker, which logs and takes a second to end."""
+    """A command that runs without a worker. Faust would run it inside one, which logs and takes a second to end."""
 
     abstract = True
 
@@ -31,7 +31,7 @@ class Command(AppCommand):
             raise settings.cant_start(str(exc)) from None
         raise SystemExit(0)
 
-    # Takes the options. A SystemExit it raises ends the program with that.
+    # Takes the options. A SystemExit that it raises ends the program.
     work: Callable[..., Coroutine[Any, Any, None]]
 
 
@@ -78,14 +78,14 @@ class check(Command):
 
 
 def _all_topics(found: dict[str, int | None]) -> Iterator[Topic]:
-    """The changelog last, with as many partitions as the topic was found to have by then."""
+    """All topics. The changelog comes last, with as many partitions as `found` has for the source topic."""
     yield from TOPICS
     if settings.CONSUMES:
         yield changelog(found.get(settings.KAFKA_TOPIC) or settings.KAFKA_PARTITIONS)
 
 
 async def _about_changelog(client: Admin) -> str | None:
-    """What may be wrong with its settings, though a worker starts."""
+    """A warning about the changelog's settings, if they are poor but let a worker start."""
     configs = await admin.configs(client, [CHANGELOG])
     if CHANGELOG not in configs:
         return NOT_KNOWN
@@ -98,11 +98,11 @@ async def _about_changelog(client: Admin) -> str | None:
 
 
 class rewind(Command):
-    """Move the offsets from which the group goes on, in all partitions of the topic, while no worker of the group runs."""
+    """Move the group's committed offsets in all partitions of the topic. No worker of the group may run."""
 
-    options: ClassVar = [  # type: ignore[misc]  # Faust has it as one of the instance, and sets none
+    options: ClassVar = [  # type: ignore[misc]  # Faust declares it as an instance attribute
         option("--to", required=True, metavar="PLACE", help="beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z."),
-        option("--dry-run", is_flag=True, help="Only say what would come again."),
+        option("--dry-run", is_flag=True, help="Only say how many events would be delivered again."),
     ]
 
     async def work(self, to: str, dry_run: bool) -> None:
@@ -111,7 +111,7 @@ class rewind(Command):
         async with admin.admin_client() as client:
             await admin.ensure_no_members(client, settings.CONSUMER_GROUP)
             committed = await client.list_consumer_group_offsets(settings.CONSUMER_GROUP)
-            # It uses the group's name without joining, so that it may commit as long as nobody has.
+            # This consumer commits for the group without joining it, which Kafka allows while the group has no members.
             async with AIOKafkaConsumer(**connection.options(), group_id=settings.CONSUMER_GROUP, enable_auto_commit=False) as consumer:
                 tps = [TopicPartition(settings.KAFKA_TOPIC, number) for number in await admin.partitions_of(client, settings.KAFKA_TOPIC)]
                 if not tps:
@@ -129,17 +129,16 @@ class rewind(Command):
                         await consumer.commit(targets)
                     except CommitFailedError:
                         raise Unsuitable(f"A worker of the group {settings.CONSUMER_GROUP} has just started: nothing is changed") from None
-        said = f"{again} events {'would come' if dry_run else 'come'} again"
-        if skipped:
-            said += f", {skipped} {'would be' if dry_run else 'are'} skipped"
-        self.say(f"{said}.")
+        verb = "would be" if dry_run else "will be"
+        and_skipped = f", and {skipped} {verb} skipped" if skipped else ""
+        self.say(f"{again} events {verb} delivered again{and_skipped}.")
 
 
 Offsets = dict[TopicPartition, int]
 
 
 def target_of(text: str) -> str | int | datetime:
-    """Where to rewind to, as a command's user says it. Raises SystemExit."""
+    """The target that the option --to names. Raises SystemExit."""
     if text in ("beginning", "end"):
         return text
     if text.isdecimal():
@@ -147,7 +146,7 @@ def target_of(text: str) -> str | int | datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise SystemExit(f"--to {text!r} can't be used: it is beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.") from None
+        raise SystemExit(f"--to {text!r} can't be used: give beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.") from None
 
 
 async def offsets_at(consumer: AIOKafkaConsumer, target: str | int | datetime, first: Offsets, end: Offsets) -> Offsets:
@@ -164,9 +163,9 @@ async def offsets_at(consumer: AIOKafkaConsumer, target: str | int | datetime, f
 
 
 class resend(Command):
-    """Send dead letters again, to the topic and partition they came from: chosen ones, or all."""
+    """Send chosen dead letters, or all of them, back to the topic and partition that they came from."""
 
-    options: ClassVar = [  # type: ignore[misc]  # Faust has it as one of the instance, and sets none
+    options: ClassVar = [  # type: ignore[misc]  # Faust declares it as an instance attribute
         option(
             "--place",
             "ids",
@@ -175,7 +174,7 @@ class resend(Command):
             help="One dead letter; may be given several times.",
         ),
         option("--all", "every", is_flag=True, help="All of them."),
-        option("--value", metavar="TEXT", help="What to send instead of the value of the one dead letter at --place."),
+        option("--value", metavar="TEXT", help="Another value for the one dead letter that --place names."),
         option("--dry-run", is_flag=True, help="Only say what would be sent."),
     ]
 
@@ -183,7 +182,7 @@ class resend(Command):
         if bool(ids) == every:
             raise SystemExit("Say which dead letters: --place PARTITION:OFFSET, or --all.")
         if value is not None and len(ids) != 1:
-            raise SystemExit("--value goes with one --place.")
+            raise SystemExit("--value needs exactly one --place.")
         async with admin.admin_client() as client, AIOKafkaConsumer(**connection.options()) as consumer:
             partitions = await admin.partitions_of(client, settings.DEAD_LETTER_TOPIC)
             letters = {f"{letter.partition}:{letter.offset}": letter for letter in await dead_letters.read(consumer, partitions)}
@@ -191,7 +190,7 @@ class resend(Command):
             raise SystemExit(f"There is no dead letter at {', '.join(unknown)} of {settings.DEAD_LETTER_TOPIC}.")
         chosen = {one: letter for one, letter in letters.items() if every or one in ids}
         if strangers := [one for one, letter in chosen.items() if not dead_letters.is_ours(letter)]:
-            raise SystemExit(f"{', '.join(strangers)} of {settings.DEAD_LETTER_TOPIC} does not say where it came from: nothing was sent.")
+            raise SystemExit(f"Nothing was sent: {', '.join(strangers)} of {settings.DEAD_LETTER_TOPIC} does not say where it came from.")
         if value is not None:
             chosen = {one: dataclasses.replace(letter, value=value.encode()) for one, letter in chosen.items()}
         if not dry_run:

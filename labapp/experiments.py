@@ -27,7 +27,7 @@ Said = dict[str, Any]  # of web/shapes.py
 
 
 class Experiment(NamedTuple):
-    """What `run` may be done to, by name. It gets the name and the request's arguments, and raises Refused."""
+    """`on` lists the names that `run` takes. `run` also gets the request's arguments, and raises Refused."""
 
     on: Sequence[str]
     run: Callable[[str, Arguments], Awaitable[Said]]
@@ -37,7 +37,7 @@ def number(arguments: Arguments, name: str, least: int, most: int) -> int:
     """The whole number of that name. Raises Refused."""
     found = arguments.get(name)
     if not isinstance(found, int) or not least <= found <= most:
-        raise Refused(400, f"{name} is a whole number from {least} to {most}.")
+        raise Refused(400, f"{name} must be a whole number from {least} to {most}.")
     return found
 
 
@@ -45,12 +45,12 @@ def matching(arguments: Arguments, name: str, pattern: str) -> str:
     """The text of that name. Raises Refused."""
     found = arguments.get(name)
     if not isinstance(found, str) or not re.fullmatch(pattern, found):
-        raise Refused(400, f"{name} is a text that matches {pattern}.")
+        raise Refused(400, f"{name} must be a text that matches {pattern}.")
     return found
 
 
 def _lab_command(action: str) -> Callable[[str, Arguments], Awaitable[Said]]:
-    """An experiment that is done when the lab's command of this name has ended."""
+    """An experiment that runs the lab's command of this name to its end."""
 
     async def run(name: str, arguments: Arguments) -> Said:
         return await _run("labapp.lab", action, name)
@@ -59,7 +59,7 @@ def _lab_command(action: str) -> Callable[[str, Arguments], Awaitable[Said]]:
 
 
 async def _freeze(name: str, arguments: Arguments) -> Said:
-    """Done once the process is frozen. The lab's command goes on until it is thawed, and thaws it in time."""
+    """Returns once the process is frozen. The lab's command runs on, and thaws the process after the given time."""
     seconds = number(arguments, "seconds", 1, 60)
     command = await _started("labapp.lab", "freeze", name, "--seconds", str(seconds))
     assert command.stdout is not None
@@ -82,14 +82,14 @@ async def _join(name: str, arguments: Arguments) -> Said:
 
 
 async def _acks(name: str, arguments: Arguments) -> Said:
-    """Answers before this worker stops, and is started again with these acknowledgements."""
+    """Answers first. Then the lab stops this worker, and starts it again with these acknowledgements."""
     acks = matching(arguments, "acks", "1|all")
     _start_apart("labapp.lab", "restart", name, *(["FAUST_PRODUCER_ACKS=1"] if acks == "1" else []))
     return {"said": [f"{name} restarts with acks={acks}."]}
 
 
 async def _write(topic: str, arguments: Arguments) -> Said:
-    """Writes a record as any program could: with any text for a value, and without our headers."""
+    """Writes a record as another program could: its value is any text, and it lacks our headers."""
     key, value = matching(arguments, "key", "[!-~]{1,128}"), matching(arguments, "value", ".{0,1000}")
     try:
         async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
@@ -122,12 +122,12 @@ EXPERIMENTS = {
     "write": Experiment([settings.KAFKA_TOPIC], _write),
     "resend": Experiment([settings.DEAD_LETTER_TOPIC], _resend),
     "rewind": Experiment([settings.CONSUMER_GROUP], _rewind),
-    "thaw": Experiment([*CONSUMERS, *BROKERS], _lab_command("thaw")),  # a frozen producer can't be asked
+    "thaw": Experiment([*CONSUMERS, *BROKERS], _lab_command("thaw")),  # a frozen producer can't answer
 }
 
 
 def offered() -> dict[str, list[str]]:
-    """Each experiment and what it may be done to. Empty outside the lab."""
+    """Each experiment, with the names that it takes. Empty outside the lab."""
     return {action: list(experiment.on) for action, experiment in EXPERIMENTS.items()} if settings.LAB_CONTROL else {}
 
 
@@ -145,7 +145,7 @@ async def run(action: str, name: str, arguments: Arguments) -> Said:
 
 
 def _start_apart(*arguments: str) -> None:
-    """Starts a command that goes on when this worker is stopped. asyncio would kill it, and the lab stops the whole process group."""
+    """Starts a command that outlives this worker. asyncio would kill its own child, and the lab stops the whole process group."""
     null = subprocess.DEVNULL
     command = [sys.executable, "-m", *arguments]
     subprocess.Popen(command, env=settings.LAB_ENVIRONMENT, stdin=null, stdout=null, stderr=null, start_new_session=True)
@@ -180,4 +180,4 @@ async def _run(*arguments: str) -> Said:
 
 
 def _sentence(errors: bytes) -> str:
-    return errors.decode(errors="replace").strip() or "The lab failed without a word."
+    return errors.decode(errors="replace").strip() or "The lab failed and printed no reason."

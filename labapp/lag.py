@@ -1,4 +1,4 @@
-"""The group's lag, asked of the brokers by every worker, so that it can be watched while no consumer runs: it rises then."""
+"""The group's lag. Every worker asks the brokers for it, so that it can be watched even while no consumer runs."""
 
 import asyncio
 from contextlib import suppress
@@ -16,17 +16,17 @@ LOOK_SECONDS = 5.0
 # How long the brokers may take to tell the ages of all partitions.
 AGES_SECONDS = 1.0
 
-# Of the first topic the groups are told as well.
+# For the first topic, the observer also describes the groups.
 OBSERVER = Observer(list(dict.fromkeys([settings.KAFKA_TOPIC, *(topic.name for topic in TOPICS), CHANGELOG])))
 
 
 class LagWatch:
-    """`latest` is this worker's group as of the last look; None if no broker answered it."""
+    """`latest` is this worker's group at the last look. It is None if no broker answered."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._lock = asyncio.Lock()
-        self._kept: tuple[Overview, Overview] | None = None  # the observer's last one, and that with ages
+        self._kept: tuple[Overview, Overview] | None = None  # the observer's last overview, without and with ages
         self.latest: Group | None = None
 
     async def watch(self) -> None:
@@ -42,7 +42,7 @@ class LagWatch:
         return next((group for group in groups if group.name == settings.CONSUMER_GROUP), None)
 
     async def overview(self) -> Overview:
-        """The observer's, and how long the oldest event waits in each partition of this worker's group. Raises Away."""
+        """The observer's overview, with the age of the oldest waiting event in each partition of this worker's group. Raises Away."""
         async with self._lock:
             overview = await self._observer.overview()
             if self._kept is None or self._kept[0] is not overview:
@@ -52,7 +52,7 @@ class LagWatch:
 
     async def _with_ages(self, group: Group) -> Group:
         partitions = list(group.partitions)
-        with suppress(TimeoutError, Away, TooSlow):  # then the ages that are left are not known
+        with suppress(TimeoutError, Away, TooSlow):  # then the remaining ages stay unknown
             async with asyncio.timeout(AGES_SECONDS):
                 for index, one in enumerate(partitions):
                     partitions[index] = replace(one, oldest_seconds=await self._oldest_seconds(one))

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class NotAcknowledged(Refused):
-    """Kafka did not acknowledge the event in time. It may have the event all the same."""
+    """Kafka did not acknowledge the event in time. The event may be in the topic nevertheless."""
 
 
 class Posts:
@@ -29,9 +29,9 @@ class Posts:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """One more is under way meanwhile. Raises Refused if there are too many."""
+        """Counts one more post while it is under way. Raises Refused if there are too many."""
         if self.under_way >= self.most:
-            raise Refused(503, f"{self.under_way} posts are under way, which is all that this worker takes at once.", retry_after_seconds=1)
+            raise Refused(503, f"{self.under_way} posts are under way, and this worker takes no more at once.", retry_after_seconds=1)
         self.under_way += 1
         try:
             yield
@@ -44,19 +44,19 @@ POSTS = Posts(settings.POSTS_UNDER_WAY)
 
 @tracing.sent
 async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]) -> RecordMetadata:
-    """Sends a record until it is acknowledged, for PRODUCE_TIMEOUT_SECONDS at most. Raises Refused: 503 in time-out, 413 for its size.
+    """Sends a record until it is acknowledged. Raises Refused: 503 after PRODUCE_TIMEOUT_SECONDS, 413 for a record that is too large.
 
-    After a 503 the record may be in the topic all the same, or twice. With the same key it shows once.
+    After a 503 the record may be in the topic nevertheless, once or twice. Sent again with the same key, the event shows once.
     """
     with POSTS.one():
         try:
             async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
                 while True:
                     try:
-                        # app.producer.send does nothing more, and costs a tenth of the speed.
+                        # app.producer.send does the same, but costs a tenth of the throughput.
                         return await (await kafka_producer().send(topic, value, key, headers=headers))
                     except MessageSizeTooLargeError:
-                        raise Refused(413, f"The topic {topic} takes no record of that size.") from None
+                        raise Refused(413, f"The record is too large for the topic {topic}.") from None
                     except (KafkaError, NotReady):
                         await asyncio.sleep(0.1)
         except TimeoutError:

@@ -1,14 +1,13 @@
-"""Whether this worker is ready, why not, and when it ends itself because it stays so: the only place that decides it.
+"""Decides whether this worker is ready, why it is not, and when it ends itself.
 
-A worker makes progress, or is ready and idle, or says here why it is not. If that lasts too long, it ends itself, so that whoever runs it
-starts it again:
+A worker that is not ready says why. If that lasts too long, it ends itself, and its supervisor or platform starts it again:
 
 - after RECORD_TIMEOUT_SECONDS, if none of its partitions can be written;
-- after STUCK_TIMEOUT_SECONDS without any progress, if it is neither joined, restored nor fed, though a broker answers;
-- after PARTITION_TIMEOUT_SECONDS, if one partition can't be written, while others can: they go on meanwhile;
-- at once, if its topic was deleted and made anew.
+- after STUCK_TIMEOUT_SECONDS without progress, if it can't join the group, restore the table or record, although a broker answers;
+- after PARTITION_TIMEOUT_SECONDS, if one partition can't be written. Until then the other partitions are written;
+- at once, if its topic was deleted and recreated.
 
-While no broker answers, an idle worker waits: a new one could do no more.
+While no broker answers, an idle worker waits, because a new worker could do no more.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ from labapp.worker import STOPPING, exit_at_once
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-# While a worker starts, it looks more often, so that it is ready as soon as it is.
+# A worker that starts looks more often, so that it reports ready without delay.
 STARTING_LOOK_SECONDS = 0.1
 QUESTION_TIMEOUT_SECONDS = 2
 # A partition is stalled if events wait in it and none has been recorded for so long.
@@ -52,9 +51,9 @@ RESTORING = "The partitions are being assigned, or the table is being restored."
 class Progress:
     partition: int
     next_to_record: int  # offset
-    end: int | None  # offset behind the last record, as of the last look; None: no broker has told it yet
+    end: int | None  # the offset after the last record, at the last look; None: not known yet
     waiting: int | None  # events; None: not known yet
-    standing_seconds: float  # since an offset was recorded, or since nothing waited
+    standing_seconds: float  # since an event was recorded, or since none waited
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Restore:
 
 
 class Clock:
-    """Since when something has been as it is now."""
+    """Measures how long a state has stayed the same."""
 
     def __init__(self) -> None:
         self._seen: tuple[object, float] = (None, time.monotonic())
@@ -82,7 +81,7 @@ class Readiness:
     def __init__(self, end: Callable[[str], None]) -> None:
         """`end` ends the process, with a sentence that says why."""
         self._end = end
-        self._ends: dict[int, int] = {}  # of each partition owned, the offset behind its last record
+        self._ends: dict[int, int] = {}  # by partition owned: the offset after its last record
         self._brokers: str | None = "The producer has not connected to Kafka yet."
         self._recorded: dict[int, Clock] = {}
         self._stuck = Clock()
@@ -93,7 +92,7 @@ class Readiness:
         found = []
         consumer, owned = _consumer(), _owned()
         for gone in self._recorded.keys() - set(owned):
-            del self._recorded[gone]  # when it comes back, it has not stood still meanwhile
+            del self._recorded[gone]  # if the partition comes back, its clock starts again
             self._ends.pop(gone, None)
         if consumer is None:
             return []
@@ -121,7 +120,7 @@ class Readiness:
         return [sentence for one in self.progress() if (sentence := _why_stalled(one))]
 
     def reasons(self) -> list[str]:
-        """Why the worker is not ready, one sentence each. Empty if it is ready. As of the last look, and without asking a broker."""
+        """Why the worker was not ready at the last look, one sentence for each reason. Empty if it was ready. Asks no broker."""
         stops = [STOPS] if STOPPING.is_set() else []
         return stops + self._of_the_whole() + self.stalled()
 
@@ -149,7 +148,7 @@ class Readiness:
         self._brokers = await _no_broker()
         if not settings.CONSUMES:
             return
-        self.restore()  # so that its speed is known when somebody asks
+        self.restore()  # the first call starts the measurement of its speed
         if self._brokers is None and restored():
             self._ends |= await _end_offsets()
         if why := self._why_end():
@@ -195,7 +194,7 @@ def restored() -> bool:
 
 
 def offsets() -> list[Offsets]:
-    """How far this worker is in each partition that it owns. Nobody is asked, and all of it is of one moment."""
+    """How far this worker is in each partition that it owns, at one moment. Asks no broker."""
     found = list[Offsets]()
     for one in READINESS.progress():
         if (rows := event_table.owned.get(one.partition)) is not None and (consumer := _consumer()) is not None:
@@ -220,7 +219,7 @@ def ensure_restored() -> None:
 
 
 def _consumer() -> BatchConsumer | None:
-    """The consumer, once it is started."""
+    """The consumer, or None before it is started."""
     try:
         app.consumer.assignment()
     except ConsumerNotStarted:
@@ -246,7 +245,7 @@ async def _no_broker() -> str | None:
 
 
 async def _end_offsets() -> dict[int, int]:
-    """The offset behind the last record of each partition owned whose leader answers, as a reader of committed records sees it."""
+    """The end offset of each partition owned whose leader answers, as a read_committed consumer sees it."""
 
     async def of_one(tp: TP) -> dict[int, int]:
         try:
@@ -255,10 +254,8 @@ async def _end_offsets() -> dict[int, int]:
         except (KafkaError, TimeoutError, OSError):
             return {}
 
-    found: dict[int, int] = {}
-    for one in await asyncio.gather(*(of_one(TP(settings.KAFKA_TOPIC, partition)) for partition in _owned())):
-        found |= one
-    return found
+    found = await asyncio.gather(*(of_one(TP(settings.KAFKA_TOPIC, partition)) for partition in _owned()))
+    return {partition: end for one in found for partition, end in one.items()}
 
 
 def _why_stalled(one: Progress) -> str | None:
@@ -282,18 +279,18 @@ def _not_taken(failing: dict[int, float], seconds: float) -> str:
 
 
 def _made_anew() -> str | None:
-    """One sentence if the topic was deleted and made anew under this worker's rows."""
+    """One sentence if the topic was deleted and recreated, so that this worker's rows are of the old topic."""
     consumer = _consumer()
     if consumer is None or not consumer.restarted_logs:
         return None
     return (
-        f"The topic {settings.KAFKA_TOPIC} was deleted and made anew, but {CHANGELOG} has rows of the old one: "
-        "stop the group's workers and delete that changelog, or use another CONSUMER_GROUP."
+        f"The topic {settings.KAFKA_TOPIC} was deleted and recreated, but {CHANGELOG} has the old topic's rows: "
+        "stop the workers and delete the changelog, or use another CONSUMER_GROUP."
     )
 
 
 def _marks() -> tuple[object, ...]:
-    """What changes while a worker makes progress: joining, restoring, recording."""
+    """Values that change while a worker makes progress in joining, restoring or recording."""
     consumer = _consumer()
     following = [consumer.next_to_record(TP(settings.KAFKA_TOPIC, partition)) for partition in _owned()] if consumer else []
     restored_to = [event_table.complete_to(partition) for partition in sorted(event_table.owned)]

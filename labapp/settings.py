@@ -1,4 +1,4 @@
-"""Every setting, once: the environment decides, then `.env` in the current folder, then the default here.
+"""Every setting. Its value comes from the environment, else from `.env` in the current folder, else from the default here.
 
 A value that can't be used ends the program with one sentence that names the setting.
 """
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from decouple import AutoConfig
 
-# decouple searches for .env from the file that calls it upwards. It would miss the user's own once this package is installed.
+# By default decouple searches for .env upwards from the calling file. It would miss the user's file once this package is installed.
 _config = AutoConfig(search_path=os.getcwd())
 
 
 def config(name: str, default: Any, cast: Callable[[str], Any], secret: bool = False) -> Any:
-    """The setting `name`, as `cast` reads its text. If `cast` raises a ValueError, its text ends the sentence that ends the program.
+    """The setting `name`, as `cast` reads its text. If `cast` raises a ValueError, the program ends with a sentence that quotes the error.
 
-    The value of a `secret` setting is not shown in that sentence.
+    That sentence does not show the value of a `secret` setting.
     """
     text = str(_config(name, default=default)).strip()
     try:
@@ -30,7 +30,7 @@ def config(name: str, default: Any, cast: Callable[[str], Any], secret: bool = F
 
 
 def cant_start(sentence: str) -> SystemExit:
-    """What to raise if this program can't start. It prints only the sentence, in the form that LOG_FORMAT asks for."""
+    """The exception to raise if this program can't start. It prints only the sentence, in the format that LOG_FORMAT names."""
     as_json = str(_config("LOG_FORMAT", default="text")).strip() == "json"
     line = {"time": datetime.now(UTC).isoformat(), "level": "CRITICAL", "logger": __name__, "message": sentence}
     return SystemExit(json.dumps(line) if as_json else sentence)
@@ -39,7 +39,7 @@ def cant_start(sentence: str) -> SystemExit:
 def one_of(*words: str) -> Callable[[str], str]:
     def cast(text: str) -> str:
         if text not in words:
-            raise ValueError(f"it is one of {', '.join(words)}")
+            raise ValueError(f"it must be one of {', '.join(words)}")
         return text
 
     return cast
@@ -48,7 +48,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 def number(least: int, most: int) -> Callable[[str], int]:
     def cast(text: str) -> int:
         if not re.fullmatch(r"\d{1,15}", text) or not least <= int(text) <= most:
-            raise ValueError(f"it is a whole number from {least} to {most}")
+            raise ValueError(f"it must be a whole number from {least} to {most}")
         return int(text)
 
     return cast
@@ -57,7 +57,7 @@ def number(least: int, most: int) -> Callable[[str], int]:
 def seconds(least: float, most: float) -> Callable[[str], float]:
     def cast(text: str) -> float:
         if not re.fullmatch(r"\d+(\.\d+)?", text) or not least <= float(text) <= most:
-            raise ValueError(f"it is a number of seconds from {least:g} to {most:g}")
+            raise ValueError(f"it must be a number of seconds from {least:g} to {most:g}")
         return float(text)
 
     return cast
@@ -65,7 +65,7 @@ def seconds(least: float, most: float) -> Callable[[str], float]:
 
 def switch(text: str) -> bool:
     if text.lower() not in ("true", "false"):
-        raise ValueError("it is true or false")
+        raise ValueError("it must be true or false")
     return text.lower() == "true"
 
 
@@ -74,9 +74,9 @@ def words(text: str) -> list[str]:
 
 
 def kafka_name(text: str) -> str:
-    """A name that Kafka allows for a topic (org.apache.kafka.common.internals.Topic). This app wants the same of a group's name."""
+    """A name that Kafka allows for a topic (org.apache.kafka.common.internals.Topic). This app requires the same of a group's name."""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,200}", text) or text in (".", ".."):
-        raise ValueError("it is 1 to 200 letters, digits, dots, dashes or underscores")
+        raise ValueError("it must have 1 to 200 letters, digits, dots, dashes or underscores")
     return text
 
 
@@ -97,7 +97,7 @@ def servers(text: str) -> list[str]:
     for server in found:
         host, _, port = server.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("it is a list of host:port, separated by commas")
+            raise ValueError("it must be a list of host:port, separated by commas")
     if not found:
         raise ValueError("it names no broker")
     return found
@@ -111,18 +111,18 @@ def urls(text: str) -> list[str]:
             if found:
                 servers(text.replace(scheme, ""))
             return found
-    raise ValueError("it is a list of kafka+ssl://host:port, or of kafka://host:port, separated by commas")
+    raise ValueError("it must be a list of kafka+ssl://host:port, or of kafka://host:port, separated by commas")
 
 
 def token(text: str) -> str:
     if not re.fullmatch(r"[!-~]*", text):
-        raise ValueError("it is printable ASCII without spaces")
+        raise ValueError("it must be printable ASCII without spaces")
     return text
 
 
 def address(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text):
-        raise ValueError("it is an address such as http://localhost:4318")
+        raise ValueError("it must be an address such as http://localhost:4318")
     return text
 
 
@@ -130,14 +130,14 @@ def origins(text: str) -> list[str]:
     found = words(text)
     for origin in found:
         if not re.fullmatch(r"https?://[^/\s*]+", origin):
-            raise ValueError("it is a list of origins such as http://localhost:3000, without a path and without *")
+            raise ValueError("it must be a list of origins such as http://localhost:3000, without a path and without *")
     return found
 
 
 def hosts(text: str) -> list[str]:
     found = [word.lower() for word in words(text)]
     if not all(re.fullmatch(r"\*|[a-z0-9._-]+|\[[0-9a-f:.]+\]", host) for host in found):
-        raise ValueError("it is a list of names such as lab.example.com, without a scheme and a port, or *")
+        raise ValueError("it must be a list of names such as lab.example.com, without scheme and port, or *")
     return [host.strip("[]") for host in found]
 
 
@@ -151,7 +151,7 @@ def consumers(text: str) -> list[Consumer]:
     for word in words(text):
         name, equals, url = word.rpartition("=")
         if equals and not re.fullmatch(r"[a-z0-9-]+", name):
-            raise ValueError("a name before = is lower-case letters, digits and dashes")
+            raise ValueError("a name before = must have only lower-case letters, digits and dashes")
         found += [Consumer(name or None, origin) for origin in origins(url)]
     return found
 
@@ -179,7 +179,7 @@ KAFKA_SECURITY_PROTOCOL: str = config("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", on
 KAFKA_SASL_MECHANISM: str = config("KAFKA_SASL_MECHANISM", "PLAIN", one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
 KAFKA_SASL_USERNAME: str = config("KAFKA_SASL_USERNAME", "", str)
 KAFKA_SASL_PASSWORD: str = config("KAFKA_SASL_PASSWORD", "", str, secret=True)
-# With SSL or SASL_SSL, each a path or PEM text: the CA of the brokers (empty: the CAs of this machine), our certificate and its key.
+# For SSL or SASL_SSL: the brokers' CA (empty: this machine's CAs), our certificate and its key. Each is a path or PEM text.
 KAFKA_SSL_CA: str = config("KAFKA_SSL_CA", "", str)
 KAFKA_SSL_CERT: str = config("KAFKA_SSL_CERT", "", str)
 KAFKA_SSL_KEY: str = config("KAFKA_SSL_KEY", "", str, secret=True)
@@ -188,12 +188,12 @@ KAFKA_SSL_CHECK_HOSTNAME: bool = config("KAFKA_SSL_CHECK_HOSTNAME", "true", swit
 
 # -- Heroku sets these itself, the certificates and the key as PEM text
 
-# Takes the place of KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL.
+# Replaces KAFKA_BOOTSTRAP_SERVERS and KAFKA_SECURITY_PROTOCOL.
 KAFKA_URL: list[str] = config("KAFKA_URL", "", urls, secret=True)
 KAFKA_TRUSTED_CERT: str = config("KAFKA_TRUSTED_CERT", "", str)
 KAFKA_CLIENT_CERT: str = config("KAFKA_CLIENT_CERT", "", str)
 KAFKA_CLIENT_CERT_KEY: str = config("KAFKA_CLIENT_CERT_KEY", "", str, secret=True)
-# Goes before the name of each topic and of the group, unless the name begins with it already.
+# Put before the name of each topic and of the group, unless the name already begins with it.
 KAFKA_PREFIX: str = config("KAFKA_PREFIX", "", kafka_prefix)
 
 if KAFKA_URL:
@@ -208,7 +208,7 @@ KAFKA_TOPIC, CONSUMER_GROUP = prefixed(KAFKA_TOPIC), prefixed(CONSUMER_GROUP)
 
 # -- topics
 
-# For topics that the app makes: partitions, and copies of each (never more than there are brokers).
+# For topics that the app makes: the number of partitions, and of replicas of each partition (never more than there are brokers).
 KAFKA_PARTITIONS: int = config("KAFKA_PARTITIONS", 2, number(1, 10_000))
 KAFKA_REPLICATION: int = config("KAFKA_REPLICATION", 2, number(1, 100))
 # The topic for records that can't be recorded.
@@ -228,41 +228,41 @@ ROWS_KEPT_BYTES: int = config("ROWS_KEPT_BYTES", 64 * 1024 * 1024, number(1024, 
 
 # How long a start waits for Kafka before it gives up.
 START_TIMEOUT_SECONDS: float = config("START_TIMEOUT_SECONDS", 30, seconds(1, 600))
-# How long one request to a broker may take. Then a broker that hangs, or whose host is gone, is given up.
+# How long one request to a broker may take. After that the client gives up a broker that hangs or whose host is gone.
 KAFKA_REQUEST_TIMEOUT_SECONDS: float = config("KAFKA_REQUEST_TIMEOUT_SECONDS", 4, seconds(1, 120))
 # How long a POST waits for the acknowledgement before it answers 503.
 PRODUCE_TIMEOUT_SECONDS: float = config("PRODUCE_TIMEOUT_SECONDS", 10, seconds(1, 120))
-# How long the consumer tries to record, if none of its partitions can be written, before it ends itself to be started again.
+# How long the consumer retries while none of its partitions can be written. Then it ends itself to be started again.
 RECORD_TIMEOUT_SECONDS: float = config("RECORD_TIMEOUT_SECONDS", 30, seconds(1, 600))
-# How long it tries if only one of its partitions can't be written: the others go on meanwhile.
+# How long it retries while only one of its partitions can't be written. The other partitions go on meanwhile.
 PARTITION_TIMEOUT_SECONDS: float = config("PARTITION_TIMEOUT_SECONDS", 600, seconds(1, 86_400))
-# How long a worker may be neither joined, restored nor fed, without any progress, before it ends itself to be started again.
+# How long a worker may make no progress in joining, restoring or recording. Then it ends itself to be started again.
 STUCK_TIMEOUT_SECONDS: float = config("STUCK_TIMEOUT_SECONDS", 60, seconds(5, 3600))
-# How long a worker may send no heartbeat before its partitions go to others. By default brokers allow no less than 6 s.
+# How long a worker may send no heartbeat before other workers get its partitions. By default brokers allow no less than 6 s.
 KAFKA_SESSION_TIMEOUT_SECONDS: float = config("KAFKA_SESSION_TIMEOUT_SECONDS", 6, seconds(1, 300))
 
-# How long a worker that gets SIGTERM goes on before it stops. It is not ready meanwhile, so that proxies send their requests elsewhere.
+# How long a worker goes on after SIGTERM before it stops. It is not ready meanwhile, so proxies send their requests elsewhere.
 STOP_PAUSE_SECONDS: float = config("STOP_PAUSE_SECONDS", 0, seconds(0, 600))
 # How long a clean stop may take after that pause. Then the worker ends at once. Platforms allow 5 to 30 s for both.
 STOP_TIMEOUT_SECONDS: float = config("STOP_TIMEOUT_SECONDS", 4.5, seconds(0.1, 600))
 
 # -- the log
 
-# Whether a line of the log is text for people or a JSON object for programs.
+# The format of the log: text for people, or a JSON object a line for programs.
 LOG_FORMAT: str = config("LOG_FORMAT", "text", one_of("text", "json"))
 
 # -- tracing
 
-# Where spans are sent by OTLP over HTTP, such as http://localhost:4318. Empty: none are made. Needs requirements-otel.txt.
+# Where spans are sent by OTLP over HTTP, such as http://localhost:4318. Empty: no tracing. Needs requirements-otel.txt.
 OTEL_EXPORTER_OTLP_ENDPOINT: str = config("OTEL_EXPORTER_OTLP_ENDPOINT", "", address)
 # The name of this worker in spans.
 OTEL_SERVICE_NAME: str = config("OTEL_SERVICE_NAME", "labapp", str)
 
 # -- HTTP
 
-# What a request has to bring, as `Authorization: Bearer ...`. Empty: nothing.
+# The token that a request must send as `Authorization: Bearer ...`. Empty: no token is needed.
 API_TOKEN: str = config("API_TOKEN", "", token, secret=True)
-# Which requests: those that change anything, or all but those for health and for the page's files.
+# Which requests need the token: those that change anything, or all except those for health and for the page's files.
 API_TOKEN_FOR: str = config("API_TOKEN_FOR", "changes", one_of("changes", "everything"))
 if API_TOKEN_FOR == "everything" and not API_TOKEN:
     raise cant_start("The setting API_TOKEN_FOR='everything' can't be used: API_TOKEN is not set.")
@@ -270,16 +270,16 @@ if API_TOKEN_FOR == "everything" and not API_TOKEN:
 WEB_BIND: str = config("WEB_BIND", "127.0.0.1", str)
 # The name by which the group's other workers reach this one. Empty: the bound address, or the host's name if all are bound.
 WEB_HOST: str = config("WEB_HOST", "", str)
-# Further names that a request may give in its header Host, without ports. *: any, for where a proxy passes on only its own names.
+# Further names, without ports, that the header Host of a request may have. *: any name, for workers behind a proxy that checks names.
 ALLOWED_HOSTS: list[str] = config("ALLOWED_HOSTS", "", hosts)
 # Pages of these origins may call this worker from a browser. The page of the local lab lives on port 5000.
 CORS_ORIGINS: list[str] = config("CORS_ORIGINS", "http://localhost:3000,http://localhost:5000,http://127.0.0.1:5000", origins)
-# How many posts may be under way at once. More are answered 503.
+# How many posts may be under way at once. Further posts are answered 503.
 POSTS_UNDER_WAY: int = config("POSTS_UNDER_WAY", 1000, number(1, 100_000))
-# Where the other workers' HTTP is, for the page. Each may have a name: name=http://localhost:8000.
+# The HTTP addresses of the other workers, for the page. Each may have a name: name=http://localhost:8000.
 CONSUMERS: list[Consumer] = config("CONSUMERS", "http://localhost:8000,http://localhost:8001,http://localhost:8002", consumers)
 # The folder of the local lab whose processes the page may stop, start and kill. Empty: none. The lab sets it for its producer.
 LAB_CONTROL: str = config("LAB_CONTROL", "", str)
-# The file by which the local lab slows a consumer down, for an experiment. Empty: it can't. The lab sets it for its consumers.
+# The file by which the local lab slows a consumer down, for an experiment. Empty: none. The lab sets it for its consumers.
 LAB_SLOW: str = config("LAB_SLOW", "", str)
 LAB_ENVIRONMENT = {**os.environ, "LAB_FOLDER": LAB_CONTROL}

@@ -30,7 +30,7 @@ TOPICS = [
     Topic(
         settings.DEAD_LETTER_TOPIC,
         settings.KAFKA_PARTITIONS,
-        {"max.message.bytes": "2097152"},  # a record that a topic took has to fit here together with our headers
+        {"max.message.bytes": "2097152"},  # the largest record of another topic must fit together with our headers
         operations={"Write"} if settings.CONSUMES else set(),
     ),
 ]
@@ -38,7 +38,7 @@ TOPICS = [
 
 @dataclass
 class Limits:
-    """How large messages may be, as the topics' `max.message.bytes` say at the start; until then Kafka's default."""
+    """How large messages may be: Kafka's default, and from the start on the topics' `max.message.bytes`."""
 
     changelog_bytes_max: int = 1_048_588
     dead_letter_bytes_max: int = 1_048_588
@@ -56,19 +56,19 @@ class Limits:
 
 LIMITS = Limits()
 
-# What a worker says that may not read the changelog's settings. All of it can be lived with, so it goes on.
+# The warning of a worker that may not read the changelog's settings. It starts nevertheless.
 NOT_KNOWN = (
     f"Kafka does not allow this client DescribeConfigs on the topic {CHANGELOG}, so its settings are not known. "
-    "Make sure of cleanup.policy=compact: with a retention time, older rows are gone after a restart. "
+    "Check that it has cleanup.policy=compact: with a retention time, older rows are gone after a restart. "
     "Without message.timestamp.type=LogAppendTime, recorded_us is null. "
-    "A row that its max.message.bytes does not allow becomes a dead letter."
+    "A row that is larger than its max.message.bytes becomes a dead letter."
 )
 
 
 async def declare() -> dict[str, int]:
     """Makes missing topics, checks those that exist, and returns each topic's number of partitions.
 
-    It may be repeated. Raises Unsuitable.
+    A second call changes nothing. Raises Unsuitable.
     """
     try:
         found = await admin.declare(TOPICS)
@@ -87,7 +87,7 @@ async def declare() -> dict[str, int]:
 
 
 async def _missing_changelog() -> list[Topic]:
-    """The changelog, if it has to be made and does not exist, so that one start says all that is to be made by hand."""
+    """The changelog if it is needed and missing, so that one start names every topic that must be made by hand."""
     if not settings.CONSUMES:
         return []
     async with admin.admin_client() as client:
@@ -106,8 +106,8 @@ def changelog(partitions: int) -> Topic:
     compacted = {"cleanup.policy": "compact"}
     # Kafka does not compact the newest segment, and a start reads all of it. Kafka Streams uses segments of this size too.
     small_segments = {"segment.bytes": str(50 * 1024 * 1024)}
-    # Each row that expires leaves a tombstone. Compaction keeps it for a day by default: at 1,000 events/s 86 million, which a start
-    # reads. A restore that takes longer than this may miss a tombstone. It then keeps the oldest row, which the next batch expires.
+    # Each row that expires leaves a tombstone. By default compaction keeps it for a day. At 1,000 events/s a start would read 86 million.
+    # A restore that takes longer than this may miss a tombstone. It then keeps an old row, which the next batch expires.
     short_lived_tombstones = {"delete.retention.ms": str(60 * 1000)}
     # The broker's time of a row's message is when the event was recorded.
     config = compacted | small_segments | short_lived_tombstones | _APPENDED
@@ -118,6 +118,6 @@ def ensure_as_many(partitions: int, of_changelog: int) -> None:
     """Raises Unsuitable unless the changelog has as many partitions as the topic."""
     if of_changelog != partitions:
         raise Unsuitable(
-            f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions and the table's changelog {CHANGELOG} has "
-            f"{of_changelog}, but they must be as many: use another CONSUMER_GROUP, or delete the changelog"
+            f"The topic {settings.KAFKA_TOPIC} has {partitions} partitions, but the table's changelog {CHANGELOG} has "
+            f"{of_changelog}: use another CONSUMER_GROUP, or delete the changelog"
         )

@@ -18,17 +18,17 @@ from labapp import settings, topics
 from labapp.kafka import admin
 from labapp.observe import logs, tracing
 
-# sysexits.h: the exit code of a worker that could not go on, and is to be started again.
+# From sysexits.h: the exit code of a worker that could not go on and must be started again.
 EX_SOFTWARE = 70
 # Set once the worker is told to stop. From then on it is not ready, and its answers close their connections.
 STOPPING = threading.Event()
 
 
 class Worker(faust.Worker):
-    """A worker that checks the port, the brokers and the topics before Faust starts, so that a wrong setting is one sentence.
+    """A worker that checks the port, the brokers and the topics before Faust starts. So a wrong setting ends it with one sentence.
 
-    On SIGTERM it first goes on for STOP_PAUSE_SECONDS, in which it is not ready. Ctrl+C, or a second signal, ends that pause. The stop
-    then takes STOP_TIMEOUT_SECONDS at most. Faust's own stop waits for Kafka without a bound.
+    After SIGTERM it goes on for STOP_PAUSE_SECONDS, but is not ready. Ctrl+C, or a second signal, ends that pause. Then the stop takes
+    STOP_TIMEOUT_SECONDS at most. Faust's own stop waits for Kafka without a bound.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class Worker(faust.Worker):
         pause = settings.STOP_PAUSE_SECONDS if number == signal.SIGTERM and not STOPPING.is_set() else 0
         STOPPING.set()
         if pause:
-            self.log.info("Told to stop: this worker is not ready any more, and stops in %g s.", pause)
+            self.log.info("This worker was told to stop. It is no longer ready, and stops in %g s.", pause)
             self.loop.call_later(pause, self._stop, number)
         else:
             self._stop(number)
@@ -51,12 +51,12 @@ class Worker(faust.Worker):
         super()._schedule_shutdown(number)
 
     def _cut_short(self) -> None:
-        self.log.warning("The stop took over %g s and is cut short; nothing is lost.", settings.STOP_TIMEOUT_SECONDS)
+        self.log.warning("The stop took more than %g s, so this worker ends at once; nothing is lost.", settings.STOP_TIMEOUT_SECONDS)
         exit_at_once()
 
     def execute_from_commandline(self) -> Any:
         conf = self.app.conf
-        with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):  # nothing has used them yet
+        with warnings.catch_warnings(action="ignore", category=AlreadyConfiguredWarning):  # nothing has read these settings yet
             conf.web_host = settings.WEB_HOST or reachable_name(conf.web_bind)
             conf.canonical_url = URL.build(scheme="http", host=conf.web_host, port=int(conf.web_port))
         try:
@@ -64,7 +64,7 @@ class Worker(faust.Worker):
                 pass
         except OSError as exc:
             raise settings.cant_start(
-                f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free one."
+                f"HTTP can't listen on {conf.web_bind}:{conf.web_port} ({exc.strerror}): set PORT to a free port."
             ) from None
         try:
             self.loop.run_until_complete(topics.declare())
@@ -72,8 +72,8 @@ class Worker(faust.Worker):
                 self.loop.run_until_complete(admin.check_group(settings.CONSUMER_GROUP, self.app.assignor.name))  # type: ignore[attr-defined]
         except admin.Unsuitable as exc:
             raise settings.cant_start(str(exc)) from None
-        # What is loaded by now stays, so the garbage collector need not look through it. A batch makes thousands of objects that soon
-        # go by themselves, so it runs less often. Measured: a fifth of the speed of recording.
+        # The garbage collector need not scan what is loaded by now, because it stays. It also runs less often, because a batch makes
+        # thousands of objects that reference counting frees. Measured: both bring a fifth of the speed of recording.
         gc.collect()
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
@@ -89,6 +89,6 @@ def reachable_name(bound: str) -> str:
 
 
 def exit_at_once() -> NoReturn:
-    """Ends the process so that whoever runs it starts it again. A SystemExit raised in an agent would hang a Faust worker."""
+    """Ends the process, so that its supervisor starts it again. A SystemExit raised in an agent would hang a Faust worker."""
     logging.shutdown()
     os._exit(EX_SOFTWARE)

@@ -1,7 +1,7 @@
 """The limit of recording: aiokafka alone. Records in batches, JSON read, rows in a dict, the changelog acknowledged before the commit.
 
-With ROWS_KEPT the changelog has byte for byte what the app writes: a row with its place and stages an event, and a tombstone for each row
-beyond so many a partition. Without it the changelog has the value as it came.
+With ROWS_KEPT its changelog is byte for byte the app's. It has a row for each event, with its place and stages, and a tombstone for each
+row beyond so many a partition. Without it the changelog has the value as it came.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from labapp.worker import exit_at_once
 
 log = logging.getLogger(__name__)
 
-# A new leader may tell an end that is too low for a moment.
+# For a moment, a new leader may report an end offset that is too low.
 END_LOOKS, END_LOOKS_APART_SECONDS = 3, 0.5
 
 _shared = Connections(event_table, lambda: cast(BatchConsumer, app.consumer), kafka_producer, lambda: app.rebalancing, LIMITS, COUNTS, FEED)
@@ -35,7 +35,7 @@ _shared = Connections(event_table, lambda: cast(BatchConsumer, app.consumer), ka
 async def write_rows(stream: Any) -> None:
     # Partitions are written in parallel, because most of the time is spent waiting for acknowledgements. Without noack Faust would ack a
     # batch on SIGTERM, though it is not recorded.
-    WRITERS.clear()  # those of an earlier run of this agent write no more
+    WRITERS.clear()  # the writers of an earlier run of this agent have ended
     async with asyncio.TaskGroup() as group:
         async for event in stream.noack().events():
             await SLOWNESS.delay(len(event.value))
@@ -51,14 +51,14 @@ async def put_in_order() -> None:
     """Puts the rows of each partition in the order of offsets. Compaction of the changelog does not keep that order."""
     for rows in list(event_table.owned.values()):
         rows.sort(by=offset_of)
-        await asyncio.sleep(0)  # for the heartbeats
+        await asyncio.sleep(0)  # lets heartbeats be sent
     await notice_restarted_logs()
 
 
 async def notice_restarted_logs() -> None:
-    """Lets nothing be read of a partition that ends before its newest row, because its topic was deleted and made anew.
+    """Stops reading each partition that ends before its newest row, because its topic was deleted and recreated.
 
-    Its events would be taken for old ones that have expired, and would not be shown. readiness.py ends the worker with a sentence.
+    Its new events would be taken for old events that have expired, and would not be shown. readiness.py then ends the worker.
     """
     consumer = cast(BatchConsumer, app.consumer)
     behind: list[TP] = []

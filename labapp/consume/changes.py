@@ -43,10 +43,10 @@ class Changes:
     rows: dict[str, bytes | None] = field(default_factory=dict)
     fresh: list[Fresh] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    # The keys of rows that count a delivery more.
+    # The keys of rows whose record was delivered again.
     again: list[str] = field(default_factory=list)
     reorder: bool = False
-    # How many of the fresh events have a key of their own, since their record's key was in use.
+    # How many of the fresh events have a key of their own, because their record's key was in use.
     key_reused: int = 0
 
     def forget(self, key: str) -> None:
@@ -101,7 +101,7 @@ def oldest_kept(rows: Rows) -> int | None:
 
 
 def _oldest_first(rows: Rows, added: deque[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """The key and the bytes of each row."""
+    """The key and the size of each row, oldest first."""
     for key, row in rows.items():
         yield key, len(row)
     while added:
@@ -109,9 +109,9 @@ def _oldest_first(rows: Rows, added: deque[tuple[str, int]]) -> Iterator[tuple[s
 
 
 def _replay(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) -> None:
-    """Records before the newest row, as after a rewind of the group: what is older than the oldest kept row stays expired.
+    """Records before the newest row, as after a rewind of the group. Events older than the oldest kept row stay expired.
 
-    Here the cut may matter: a key that is read again and expires in the same call counts as one more delivery of what expires.
+    Here the cut may matter: a record whose key expires in the same call counts as a redelivery of the row that expires.
     """
     fresh: dict[str, Fresh] = {}
     reused = set()
@@ -140,7 +140,7 @@ def _replay(batches: Batches, rows: Rows, changes: Changes, row_bytes_max: int) 
 
 
 def _expired(rows: dict[str, bytes]) -> Iterator[str]:
-    """The keys of the oldest rows, of which there are too many."""
+    """The keys of the oldest rows that exceed ROWS_KEPT or ROWS_KEPT_BYTES."""
     in_order = sorted(rows.items(), key=lambda item: offset_of(item[1]))
     count, size_bytes = len(in_order), sum(len(row) for _, row in in_order)
     for key, row in in_order:
@@ -162,6 +162,6 @@ def _decoded(batches: Batches, dead_letters: list[DeadLetter], row_bytes_max: in
             except Exception as exc:  # a defect of ours must not hold up the partition
                 about = logs.about(record.headers)
                 log.exception("Partition %s, offset %s can't be recorded", record.partition, record.offset, extra=about)
-                dead_letters.append((record, f"The consumer failed on it: {exc!r}"))
+                dead_letters.append((record, f"The consumer failed on this record: {exc!r}"))
             else:
                 yield record, consumed_us, key, row

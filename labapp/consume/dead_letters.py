@@ -1,4 +1,4 @@
-"""Dead letters: sends a record that can't be recorded to the dead-letter topic, with headers that say from where and why, and back."""
+"""Sends records that can't be recorded to the dead-letter topic, with headers that say from where and why, and sends them back."""
 
 import logging
 from collections.abc import Iterable
@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 DeadLetter = tuple[Record, str]  # the record, and the reason
 
 REASON_MAX = 500  # characters
-# The headers that a dead letter has behind the record's own. All are text.
+# The headers that a dead letter has after the record's own. All are text.
 ORIGIN = ("topic", "partition", "offset", "time", "reason")
 
 
 async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter], bytes_max: int) -> None:
     """Sends dead letters of one partition, in order, keys and values unchanged. Returns once they are acknowledged. Raises KafkaError.
 
-    The dead-letter topic takes messages of `bytes_max`. A larger dead letter is sent without its value, and if need be without its key and
-    its own headers too: that it came, where from and why is always there.
+    The dead-letter topic takes messages of `bytes_max`. A larger dead letter is sent without its value. If that is not enough, its key and
+    its own headers are left out too. The headers about its origin and the reason are always sent.
     """
     if not dead_letters:
         return
@@ -40,7 +40,7 @@ async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter], bytes
             await _send_what_fits(producer, tp, of_one)
     last, reason = dead_letters[-1]
     log.warning(
-        "%s dead letters sent to %s, the last of offset %s: %s",
+        "%s dead letters sent to %s. The last one is of offset %s: %s",
         len(messages),
         settings.DEAD_LETTER_TOPIC,
         last.offset,
@@ -50,7 +50,7 @@ async def bury(producer: AIOKafkaProducer, dead_letters: list[DeadLetter], bytes
 
 
 def _forms(record: Record, reason: str) -> list[Message]:
-    """A dead letter as it should be, and the smaller forms that it may have."""
+    """A dead letter in full, and in two smaller forms."""
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     names_and_values = zip(ORIGIN, (record.topic, record.partition, record.offset, now, reason[:REASON_MAX]), strict=True)
     origin = [(name, str(value).encode()) for name, value in names_and_values]
@@ -67,7 +67,7 @@ async def _send_what_fits(producer: AIOKafkaProducer, tp: TopicPartition, forms:
             pass
     try:
         await send(producer, tp, forms[-1:])
-    except MessageSizeTooLargeError:  # the topic takes next to nothing; a worker that stopped here would only stop again
+    except MessageSizeTooLargeError:  # the topic takes almost nothing; a worker that ended here would end again
         log.error("%s takes no dead letter at all, so this one is only logged: %s", tp.topic, forms[-1][2])
 
 

@@ -1,6 +1,6 @@
-"""What this worker recorded lately, in memory: `GET /` hands each event out once, and open streams learn that there is news.
+"""What this worker recorded recently, in memory. `GET /` hands out each event once, and a change of the table wakes open streams.
 
-The table is what lasts, and what `/events/stream` reads.
+Only the table is durable. `/events/stream` sends its rows.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Feed:
         self.again_count = 0  # of all that were ever added
 
     def add(self, fresh: Iterable[Fresh]) -> None:
-        """New events. If there are too many for `hand_out`, the oldest make room."""
+        """Adds new events. If too many wait for `hand_out`, the oldest are dropped."""
         values = [(record.value or b"", consumed_us) for _, record, consumed_us in fresh]
         self._waiting.extend(values)
         self._waiting_bytes += sum([len(value) for value, _ in values])
@@ -37,7 +37,7 @@ class Feed:
     def hand_out(self, most: int, bytes_most: int) -> list[bytes]:
         """The events that wait, oldest first, in the format of the workshop's consumer: the value's fields and `consumed`.
 
-        There are at most `most`, and no more once they have `bytes_most` bytes.
+        It returns at most `most` events, and stops once they have `bytes_most` bytes.
         """
         events = list[bytes]()
         while self._waiting and len(events) < most and bytes_most > 0:
@@ -48,22 +48,22 @@ class Feed:
         return events
 
     def add_again(self, partition: int, keys: list[str]) -> None:
-        """Rows that count a delivery more."""
+        """Adds rows whose record was delivered again."""
         self._again.extend((partition, key) for key in keys)
         self.again_count += len(keys)
 
     def again_since(self, count: int) -> list[tuple[int, str]]:
-        """Partition and key of the rows that count a delivery more since `again_count` was `count`, the last AGAIN_MAX at most."""
+        """The partition and key of each row that was added again since `again_count` was `count`, the last AGAIN_MAX at most."""
         new = min(self.again_count - count, len(self._again))
         return list(islice(self._again, len(self._again) - new, None))
 
     def tell(self) -> None:
-        """Wakes whoever waits: the table has other rows than before."""
+        """Wakes all who wait for `news`, because the table has changed."""
         self._news.set()
         self._news = asyncio.Event()
 
     def news(self) -> asyncio.Event:
-        """It is set at the next `tell`. Take it before a look at the table, so that nothing is missed."""
+        """The event that the next `tell` sets. Take it before you read the table, so that you miss no change."""
         return self._news
 
 

@@ -1,6 +1,6 @@
-"""Slows this consumer down, for an experiment of the local lab: so many milliseconds an event.
+"""Slows this consumer down by some milliseconds an event, for an experiment of the local lab.
 
-It is off unless LAB_SLOW names a file, into which the lab writes the number. A worker that starts removes the file, so it is never slow.
+It is off unless LAB_SLOW names a file, into which the lab writes the number. A worker removes the file when it starts.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Slowness:
         self._file = file
 
     async def watch(self, consumer: BatchConsumer) -> None:
-        """Reads the file again and again. While the worker is slow, each record is a batch, so that each is recorded by itself."""
+        """Reads the file again and again. While the worker is slow, each batch has one record, so that records are recorded one by one."""
         if self._file is None:
             return
         self._file.unlink(missing_ok=True)
@@ -32,7 +32,7 @@ class Slowness:
     def _written(self, file: Path) -> int:
         try:
             return int(file.read_text())
-        except (FileNotFoundError, ValueError):  # the second: it is being written
+        except (FileNotFoundError, ValueError):  # ValueError: the lab is just writing it
             return 0
 
     async def delay(self, records: int) -> None:

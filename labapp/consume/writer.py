@@ -29,17 +29,17 @@ from labapp.topics import Limits
 
 log = logging.getLogger(__name__)
 
-# A write of one row costs as much as a write of fifty. If events came during a write, the partition's next write begins so long after
-# the last one, and takes all that came meanwhile. An event that comes alone is written at once.
+# A write of one row costs as much as a write of fifty. If events come during a write, the partition's next write begins this long after
+# the last one began, and takes all of them. An event that comes alone is written at once.
 WRITES_APART_SECONDS = 0.02
 # The most bytes of values in one write; BATCH_RECORDS is the most records. A larger write would be harder to finish in time.
 FULL_WRITE_BYTES = 1_000_000
-# What may wait in memory of all partitions together, each having an equal part, but no less than one fetch.
+# How much may wait in memory for all partitions together. Each partition has an equal share, but at least one fetch.
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 WAITING_BYTES_LEAST = 1024 * 1024
 # What a record takes in memory beside its value.
 RECORD_BYTES = 600
-# How long to wait before a write that failed, or that may not be made now, is tried again.
+# The pause before a retry of a write that failed, or that is not allowed yet.
 RETRY_SECONDS = 0.2
 
 
@@ -83,7 +83,7 @@ class PartitionWriter:
         self._not_before = 0.0
 
     def take(self, event: Any) -> None:
-        """Takes a batch from the stream. If too much waits, the consumer fetches no more of this partition meanwhile."""
+        """Takes a batch from the stream. If too much waits, the consumer stops fetching this partition until less waits."""
         value_bytes = sum([len(record.value or b"") for record in event.value])
         taken = Taken(event, self._shared.table.owned.get(self.tp.partition), now_us(), value_bytes)
         self._waiting.append(taken)
@@ -95,11 +95,11 @@ class PartitionWriter:
     async def run(self) -> None:
         """Writes what is taken, for as long as the agent runs."""
         while True:
-            # In a call of its own, so that nothing of the last write stays in memory while no event comes.
+            # A call for each write frees the memory of the last write while no event comes.
             await self.write_next()
 
     async def write_next(self) -> None:
-        """Writes together what waits, up to a full write. What was taken before a rebalance or a seek is dropped: it comes again."""
+        """Writes what waits, up to a full write. Batches taken before a rebalance or a seek are dropped: they are delivered again."""
         while not self._waiting:
             self._news.clear()
             await self._news.wait()
@@ -129,9 +129,9 @@ class PartitionWriter:
         return self._shared.consumer().is_current(one.event.value)
 
     async def write_and_ack(self, taken: list[Taken], rows: Rows) -> None:
-        """Tries until the brokers have acknowledged all that the batches change, or until the batches are not current any more.
+        """Retries until the brokers have acknowledged all changes of the batches, or until the batches are no longer current.
 
-        readiness.py ends a worker that tries in vain.
+        readiness.py ends a worker that retries for too long.
         """
         changes: Changes | None = None
         buried = 0
@@ -141,9 +141,9 @@ class PartitionWriter:
                 if self._shared.table.owned.get(self.tp.partition) is not rows or not all(map(self._is_current, taken)):
                     return  # another worker has the partition, or the batches are delivered again
                 if self._shared.is_rebalancing():
-                    return  # it ends with a seek, after which the batches are delivered again; a restore before it may take long
+                    return  # a rebalance ends with a seek, after which the batches are delivered again
                 if self._shared.consumer().session_seconds_left() <= 0:
-                    self.failure = "the group's coordinator does not confirm that it is still this worker's"
+                    self.failure = "the group's coordinator does not confirm that the partition is still this worker's"
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 try:
@@ -159,7 +159,7 @@ class PartitionWriter:
                     self.failure = repr(exc)
                     first, last = taken[0].event.value, taken[-1].event.value
                     log.warning(
-                        "Partition %s, offsets %s to %s: not recorded yet, trying again: %r",
+                        "Partition %s: offsets %s to %s are not recorded yet. Trying again after %r",
                         self.tp.partition,
                         first.start,
                         last.end - 1,
@@ -169,7 +169,7 @@ class PartitionWriter:
         finally:
             self.failing_since, self.failure = None, ""
         if self._shared.table.owned.get(self.tp.partition) is not rows:
-            return  # the partition went during the write, so nothing was set here
+            return  # the partition was revoked during the write, so no row was set
         count = sum(len(one.event.value) for one in taken)
         self._shared.counts.count_recorded(count, rows, changes.fresh, buried, changes.key_reused)
         if changes.reorder:
@@ -194,7 +194,7 @@ class PartitionWriter:
         partition, batch_bytes_max = self.tp.partition, self._shared.limits.changelog_batch_bytes_max
         try:
             await self._shared.table.put(partition, changes.rows, rows, batch_bytes_max)
-        except MessageSizeTooLargeError:  # the topic takes less than it did at the start, so one by one
+        except MessageSizeTooLargeError:  # the topic takes less than it did at the start, so rows are written one by one
             for key, row in list(changes.rows.items()):
                 try:
                     await self._shared.table.put(partition, {key: row}, rows)
@@ -205,10 +205,10 @@ class PartitionWriter:
 
 
 async def run_or_end(writer: PartitionWriter, end: Callable[[], None]) -> None:
-    """Runs a writer, and calls `end` if it fails. Raised, its error would let Faust go on behind what was not recorded."""
+    """Runs a writer, and calls `end` if it fails. If the error were raised, Faust would skip what was not recorded."""
     try:
         await writer.run()
-    except Exception:  # a defect of ours: errors of Kafka are tried again
+    except Exception:  # a defect of ours: Kafka's errors are retried
         log.critical("A defect in the consumer: this worker ends; nothing is lost", exc_info=True)
         end()
 

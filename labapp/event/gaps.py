@@ -8,13 +8,13 @@ from typing import Any
 from labapp.event.row import stages_of
 from labapp.event.stages import STAGES
 
-# Below so many values the 99th percentile would only be the largest one, under a finer name.
+# With fewer values, the 99th percentile would only be the largest value.
 P99_COUNT_MIN = 100
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The time between two stages, over the rows that have both. Null where there is none of it."""
+    """The time between two stages, over the rows that have both. A figure is null if too few rows have both."""
 
     start: str
     end: str
@@ -23,7 +23,7 @@ class Gap:
     p95_us: int | None
     p99_us: int | None
     max_us: int | None
-    # How many are below 0, which two clocks that differ make of a short gap.
+    # How many are below 0. Two clocks that differ can make a short gap negative.
     below_0: int
 
 
@@ -34,12 +34,12 @@ class Share:
     start: str
     end: str
     sum_us: int
-    percent: float | None  # of their whole; below 0 if clocks that differ make the gap so, None if the whole is not above 0
+    percent: float | None  # of their whole; negative if clocks differ; None if the whole is 0 or less
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Where some events spent their whole. The sums add up to `whole_us`, and the percentages to 100."""
+    """In which gaps some events spent their time. The sums add up to `whole_us`, and the percentages to 100."""
 
     count: int
     whole_us: int  # of all these events together
@@ -53,9 +53,9 @@ class Summary:
     gaps: list[Gap]
     whole: Gap
     longest: str | None  # the gap with the largest p50, as "produced to appended"
-    # Of the events with all stages: those with the largest whole, at least one; and those whose whole is between p25 and p75.
+    # Only of events with all stages: the 1 % with the largest whole, at least one event.
     slowest_1_percent: Shares
-    middle_half: Shares
+    middle_half: Shares  # the events whose whole is between p25 and p75
 
 
 def summary(rows: Iterable[bytes], window: int) -> Summary:
@@ -80,7 +80,7 @@ def _complete(rows: Iterable[dict[str, int | None]]) -> Iterator[list[int]]:
 
 
 def _between(ascending: Sequence[list[int]], low: int, high: int) -> list[list[int]]:
-    """Those whose whole is between two percentiles."""
+    """The events whose whole is between two percentiles."""
     wholes = [_whole_us(times) for times in ascending]
     low_us, high_us = percentile(wholes, low) or 0, percentile(wholes, high) or 0
     return [times for times, whole_us in zip(ascending, wholes, strict=True) if low_us <= whole_us <= high_us]
@@ -119,5 +119,5 @@ def _gap(rows: Sequence[dict[str, Any]], start: str, end: str) -> Gap:
 
 
 def percentile(ascending: Sequence[int], percent: int) -> int | None:
-    """The smallest value that at least so many percent of the values do not exceed; None where there is no value."""
+    """The smallest value that is no less than `percent` percent of the values; None if there is no value."""
     return ascending[-(-len(ascending) * percent // 100) - 1] if ascending else None

@@ -7,7 +7,7 @@ Offsets = dict[int, int]
 
 
 class Commit(TypedDict):
-    """A commit: the events from offset `first` to before `next` are committed since `time_us`, when the coordinator's answer came."""
+    """A commit of the offsets from `first` to before `next`. The coordinator confirmed it at `time_us`."""
 
     first: int
     next: int

@@ -11,7 +11,7 @@ import uuid_utils
 from labapp.event.stages import local_time
 
 BODY_BYTES_MAX = 64 * 1024
-# Of a key that a request gives. Records of other programs may have longer ones.
+# The longest key that a request may give. Records of other programs may have longer keys.
 KEY_LENGTH_MAX = 128
 
 # `with_field` puts `produced` last.
@@ -21,7 +21,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-
 
 
 class Unusable(ValueError):
-    """What was sent is no event. The text says why, for an HTTP answer or a dead letter's reason."""
+    """A request or a record is not an event. The text says why, for an HTTP answer or a dead letter's reason."""
 
 
 def key_of(idempotency_key: str | None) -> str:
@@ -34,7 +34,7 @@ def key_of(idempotency_key: str | None) -> str:
 
 
 def json_object(text: bytes, what: str) -> dict[str, Any]:
-    """The JSON object in the text, which is the `what` of a request or a record. Raises Unusable."""
+    """The JSON object in the text. Raises Unusable, whose sentence calls the text `what`."""
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
@@ -52,7 +52,7 @@ def record_value(body: bytes, event: dict[str, Any], produced_us: int) -> bytes:
 
 
 def is_same_request(value: bytes, other: bytes) -> bool:
-    """Whether two record values were posted with the same JSON object. `produced` is not looked at: it differs from request to request."""
+    """Whether two record values were posted with the same JSON object. `produced` is ignored, because it differs between requests."""
     posted_text, other_text = _PRODUCED_LAST.sub(b"", value), _PRODUCED_LAST.sub(b"", other)
     if posted_text == other_text:
         return True

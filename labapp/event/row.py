@@ -20,7 +20,7 @@ _NULL = b"null"
 
 
 class Record(Protocol):
-    """The fields of `aiokafka.ConsumerRecord` that are looked at; `timestamp` is in milliseconds."""
+    """The fields of `aiokafka.ConsumerRecord` that are read. `timestamp` is in milliseconds."""
 
     topic: str
     partition: int
@@ -35,8 +35,8 @@ class Record(Protocol):
 Fresh = tuple[str, Record, int]  # a new event: its row's key, its record, its consumed_us. A NamedTuple would cost 2 % of the speed.
 
 
-# The row is put together as text. orjson.dumps takes longer, and what it returns keeps a kilobyte for each row of a large table.
-# The value stays as it came: reading and writing it would change numbers beyond 64 bits.
+# The row is put together as text. orjson.dumps takes longer, and its result occupies a kilobyte for each row of a large table.
+# The value is copied unchanged: decoding and encoding it would change numbers beyond 64 bits.
 _ROW = (
     b'{"key":%s,"topic":%s,"partition":%d,"offset":%d,"deliveries":1,"value":%s,'
     b'"stages":{"clicked_us":%s,"received_us":%s,"produced_us":%s,"appended_us":%s,"consumed_us":%d}}'
@@ -79,7 +79,7 @@ def row_of(record: Record, consumed_us: int, bytes_max: int = ROW_BYTES_MAX) -> 
         appended,
         consumed_us,
     )
-    if 2 * len(row) > bytes_max - ROW_GROWTH_BYTES:  # the row has the key in it, so both are no larger
+    if 2 * len(row) > bytes_max - ROW_GROWTH_BYTES:  # the row contains the key, so this bounds both
         ensure_fits(key, row, bytes_max)
     return key, row
 
@@ -91,10 +91,10 @@ def ensure_fits(key: str, row: bytes, bytes_max: int) -> None:
 
 
 def is_delivered_again(record: Record, row: bytes) -> bool:
-    """Whether a record whose key has a row is that row's event once more.
+    """Whether a record whose key has a row is a redelivery of that row's event.
 
-    It is if it is the same record, read again. It also is if our producer sent the same request again (it has `received_us`, and the same
-    posted value). Any other record is an event of its own.
+    It is one if the same record is read again. It also is one if our producer sent the same request again: then the record has
+    `received_us` and the same posted value. Any other record is an event of its own.
     """
     if offset_of(row) == record.offset:
         return partition_of(row) == record.partition
@@ -102,7 +102,7 @@ def is_delivered_again(record: Record, row: bytes) -> bool:
 
 
 def own_key(record: Record) -> str:
-    """The key of a record's row if the record's own key is in use, or is no text."""
+    """The key of a record's row if the record's own key is in use, or is not text."""
     return f"{record.topic}-{record.partition}-{record.offset}"
 
 
@@ -127,7 +127,7 @@ def delivered_again(row: bytes) -> bytes:
 def recorded_at(timestamp_ms: int, timestamp_type: int) -> Callable[[bytes], bytes]:
     """Adds *recorded* to rows whose changelog messages have this timestamp. A row that has it already keeps it.
 
-    The message itself can't have it, since only its acknowledgement tells it. A row that is written again takes it along.
+    The message itself can't contain that time, because only its acknowledgement tells it. A row that is written again contains it.
     """
     recorded_us = appended_us(timestamp_ms, timestamp_type)
     end = b',"recorded_us":%d}}' % recorded_us if recorded_us is not None else b',"recorded_us":null}}'
@@ -146,7 +146,7 @@ def partition_of(row: bytes) -> int:
 
 
 def value_of(row: bytes) -> bytes:
-    """The text of the row's value, which the record had."""
+    """The text of the row's value, as the record had it."""
     behind = row.partition(b',"deliveries":')[2].partition(b',"value":')[2]
     return behind[: behind.rindex(b',"stages":')]
 
@@ -157,7 +157,7 @@ def stages_of(row: bytes) -> dict[str, int | None]:
 
 
 def row_key(record: Record) -> str:
-    """The record's key. If it has none, or one that is no text, `topic-partition-offset`."""
+    """The record's key, or `topic-partition-offset` if it has no key or a key that is not text."""
     if record.key:
         try:
             return record.key.decode()
@@ -167,5 +167,5 @@ def row_key(record: Record) -> str:
 
 
 def _stamp(text: bytes | None) -> bytes:
-    """A header's microseconds as JSON, null if it has something else. 16 digits reach to the year 2286."""
+    """A header's microseconds as JSON, or null if it has another text. 16 digits reach to the year 2286."""
     return text if text and len(text) <= 16 and text.isdigit() and text[0] != _ZERO else _NULL

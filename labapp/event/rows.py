@@ -13,12 +13,12 @@ from labapp.event.row import offset_of, stages_of
 
 
 class Rows(dict[str, bytes]):
-    """One partition's rows by key, in the order in which they were first put; `size_bytes` is that of all of them."""
+    """One partition's rows by key, in the order in which they were first put. `size_bytes` is their total size."""
 
     size_bytes = 0
 
     def apply(self, changes: Iterable[tuple[str, bytes | None]], stamp: Callable[[bytes], bytes] | None = None) -> None:
-        """Sets rows, as `stamp` makes them if it is given, and deletes those that are None."""
+        """Sets each row, changed by `stamp` if it is given, or deletes it if it is None."""
         get, pop, size_bytes = self.get, self.pop, self.size_bytes  # this loop is a tenth of the speed of recording
         for key, row in changes:
             if row is None:
@@ -32,7 +32,7 @@ class Rows(dict[str, bytes]):
         self.size_bytes = size_bytes
 
     def sort(self, by: Callable[[bytes], int]) -> None:
-        """Puts the rows in the order of `by`: compaction moves a row that was written again behind those that came after it."""
+        """Sorts the rows by `by`. Compaction moves a row that was written again behind newer rows."""
         places = [by(row) for row in self.values()]
         if any(left > right for left, right in pairwise(places)):
             in_order = sorted(self.items(), key=lambda item: by(item[1]))
@@ -50,8 +50,8 @@ def newest_first(
 ) -> tuple[list[bytes], str | None]:
     """The newest rows by arrival, and the cursor of the next page; None if nothing older is kept.
 
-    There are at most `limit` rows, and no more than `bytes_most` bytes, but always one row if there is any. `below` is the cursor of an
-    earlier page, decoded: of each partition the page has only rows with a smaller offset.
+    The page has at most `limit` rows and `bytes_most` bytes, but always one row if there is any. `below` is the decoded cursor of an
+    earlier page. The page has only rows whose offset is smaller than their partition's offset in it.
     """
     next_below = {
         partition: min(below.get(partition, newest + 1), newest + 1)
@@ -70,7 +70,7 @@ def newest_first(
 
 
 def from_offset(rows: Rows, first: int, limit: int) -> list[bytes]:
-    """The rows from offset `first` on, oldest first, at most `limit`. Its work does not grow with the rows that there are."""
+    """The rows from offset `first` on, oldest first, at most `limit`. If there are no more, it does not look at older rows."""
     newer = list[bytes]()
     for row in islice(reversed(rows.values()), limit + 1):
         if offset_of(row) < first:
@@ -84,7 +84,7 @@ def from_offset(rows: Rows, first: int, limit: int) -> list[bytes]:
 
 
 def keys_between(rows: Rows, first: int, end: int) -> dict[str, int]:
-    """The key and the offset of each row whose offset is from `first` to before `end`, and whose key a request may have given."""
+    """The key and the offset of each row from offset `first` to before `end`. Keys longer than KEY_LENGTH_MAX are left out."""
     in_order = list(rows.items())
     start = bisect_left(in_order, first, key=lambda item: offset_of(item[1]))
     found = dict[str, int]()

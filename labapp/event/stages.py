@@ -43,10 +43,10 @@ def appended_us(timestamp_ms: int, timestamp_type: int) -> int | None:
 
 
 def clicked_us(clicked: object, arrival_us: int) -> int | None:
-    """When the event was clicked. None if that can't be read, or lies over an hour from the arrival.
+    """When the event was clicked. None if the value can't be read, or is more than an hour from the arrival.
 
     It reads epoch milliseconds (a number), ISO 8601, and the workshop's `HH:MM:SS:mmm`. The workshop does not pad milliseconds (`:7`
-    is 7 ms) and gives no date: its time is the server's local time nearest to the arrival.
+    is 7 ms) and gives no date. Its time is read as the server's local time nearest to the arrival.
     """
     time_us: int | None
     if type(clicked) is int:  # the commonest first; a bool is no time

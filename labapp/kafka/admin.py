@@ -1,9 +1,10 @@
-"""Makes and checks whatever topics it is given, and checks the group, with admin clients that live for one call."""
+"""Makes and checks the given topics, and checks the group. Each call uses an admin client of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -21,27 +22,33 @@ from labapp.kafka import by_hand, connection, security
 from labapp.kafka.connection import Admin
 from labapp.kafka.permissions import allowed_on_group, allowed_on_topics
 
+Answer = TypeVar("Answer")
+
 _DENIED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 class Unsuitable(Exception):
-    """The cluster is not as this app needs it. The text is one sentence, what is wrong and what to do, and a line for each command."""
+    """The cluster is not as this app needs it. One sentence says what is wrong and what to do. Commands follow, one a line."""
 
     def __init__(self, sentence: str, commands: Sequence[str] = ()) -> None:
         """`sentence` is without its full stop."""
         super().__init__("\n  ".join([f"{sentence}:", *commands]) if commands else f"{sentence}.")
 
 
+class Interrupted(Unsuitable):
+    """A broker did not answer a request, as one does that has just died. Another broker may answer the next try."""
+
+
 @dataclass(frozen=True)
 class Topic:
-    """A topic as the app makes it. If it exists already, its partitions may be another number, and its config is not compared."""
+    """A topic as the app makes it. An existing topic may have another number of partitions and another config."""
 
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
-    # Settings that an existing topic must have.
+    # The settings that an existing topic must have.
     needs: dict[str, str] = field(default_factory=dict)
-    # Kafka's operations that this client must be allowed.
+    # The operations (Kafka's ACLs) that this client must be allowed.
     operations: Set[str] = frozenset()
 
 
@@ -81,12 +88,25 @@ async def admin_client() -> AsyncIterator[Admin]:
     try:
         yield client
     except (KafkaError, TimeoutError) as exc:
-        # Brokers may call each other by other names than we do. Then only a connection to that name says what is wrong.
-        raise Unsuitable(
-            await security.refusal(client.known_brokers()) or f"Kafka answers, but not to all that is asked ({exc!r})"
-        ) from None
+        # The advertised listeners may differ from the bootstrap servers. Only a connection to them shows what is wrong.
+        if refusal := await security.refusal(client.known_brokers()):
+            raise Unsuitable(refusal) from None
+        kind = Interrupted if getattr(exc, "retriable", True) else Unsuitable
+        raise kind(f"A Kafka broker answers, but a request failed ({exc!r})") from None
     finally:
         await client.close()
+
+
+async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What `ask` returns. It asks again while a request is interrupted, for START_TIMEOUT_SECONDS. Raises Unsuitable."""
+    deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
+    while True:
+        try:
+            return await ask()
+        except Interrupted:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.5)
 
 
 async def declare(topics: list[Topic]) -> dict[str, int]:
@@ -122,7 +142,7 @@ async def check_group(name: str, protocol: str) -> None:
                 raise _no_group(name) from None
             except KafkaError as exc:  # a new cluster has no coordinator until it is asked for one
                 if not exc.retriable or asyncio.get_running_loop().time() > deadline:
-                    raise Unsuitable(f"The group {name} can't be looked at ({type(exc).__name__})") from None
+                    raise Unsuitable(f"The group {name} can't be described ({type(exc).__name__})") from None
                 await asyncio.sleep(0.2)
         if allowed is not None and "Read" not in allowed:
             raise _no_group(name)
@@ -146,16 +166,16 @@ async def ensure_no_members(client: Admin, group: str) -> None:
 
 
 async def _copies(client: Admin, topic: str) -> int:
-    """How many copies new topics get: KAFKA_REPLICATION, but no more than there are brokers.
+    """The replication factor of new topics: KAFKA_REPLICATION, but no more than there are brokers.
 
-    A topic keeps its number of copies for good. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for them.
+    A topic keeps its replication factor. So if fewer brokers answer than KAFKA_BOOTSTRAP_SERVERS names, this waits for the others.
     """
     wanted = min(settings.KAFKA_REPLICATION, len(set(settings.KAFKA_BOOTSTRAP_SERVERS)))
     deadline = asyncio.get_running_loop().time() + settings.START_TIMEOUT_SECONDS
     while (brokers := len((await client.describe_cluster())["brokers"])) < wanted:
         if asyncio.get_running_loop().time() > deadline:
             raise Unsuitable(
-                f"The topic {topic} is missing and can't be made with {wanted} copies, since {brokers} of {wanted} brokers is up: "
+                f"The topic {topic} is missing and needs {wanted} replicas, but only {brokers} of {wanted} brokers answer: "
                 f"start the others, or set KAFKA_REPLICATION={brokers}"
             )
         await asyncio.sleep(0.2)
@@ -196,7 +216,7 @@ async def _partitions(client: Admin, topics: list[Topic]) -> dict[str, int]:
         if not waiting:
             return {topic["topic"]: len(topic["partitions"]) for topic in described}
         if asyncio.get_running_loop().time() > deadline:
-            raise Unsuitable(f"The topic {waiting[0]} has a partition without a leader: see whether all brokers are up")
+            raise Unsuitable(f"The topic {waiting[0]} has a partition without a leader: check that all brokers are up")
         await asyncio.sleep(0.1)
 
 
@@ -229,7 +249,7 @@ async def configs(client: Admin, names: list[str]) -> dict[str, dict[str, str]]:
 
 
 async def _check_configs(client: Admin, topics: list[Topic]) -> None:
-    """Checks what can be known: that a topic's settings can't be read is no reason to refuse it."""
+    """Checks the settings that this client may read. A topic whose settings it may not read is accepted."""
     asked = [topic for topic in topics if topic.needs]
     if not asked:
         return

@@ -1,16 +1,16 @@
-"""The commands by which a person makes what this client may not make: on Heroku, or with Kafka's own programs."""
+"""The commands by which a person makes what this client may not make: Heroku's, or Kafka's own."""
 
 import shlex
 from collections.abc import Mapping
 
 from labapp import settings
 
-# Heroku refuses fewer copies.
+# Heroku refuses a smaller replication factor.
 HEROKU_COPIES_LEAST = 3
 
 
 def topic(name: str, partitions: int, config: Mapping[str, str]) -> str:
-    """The command that makes a topic. Heroku's takes no other part of `config` than compaction."""
+    """The command that makes a topic. Of `config`, Heroku's command takes only compaction."""
     if settings.KAFKA_URL:
         copies = max(settings.KAFKA_REPLICATION, HEROKU_COPIES_LEAST)
         command = f"heroku kafka:topics:create {_unprefixed(name)} --partitions {partitions} --replication-factor {copies}"
@@ -21,10 +21,10 @@ def topic(name: str, partitions: int, config: Mapping[str, str]) -> str:
 
 
 def group(name: str) -> list[str]:
-    """The command that makes a group, where groups have to be made: on Heroku's shared plans, which give a prefix."""
+    """The command that makes a group. Only Heroku's shared plans need it, which set a prefix."""
     return [f"heroku kafka:consumer-groups:create {_unprefixed(name)}"] if settings.KAFKA_URL and settings.KAFKA_PREFIX else []
 
 
 def _unprefixed(name: str) -> str:
-    """Heroku puts the prefix before the name by itself."""
+    """The name without the prefix, which Heroku adds itself."""
     return name.removeprefix(settings.KAFKA_PREFIX)

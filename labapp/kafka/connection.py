@@ -11,7 +11,7 @@ from labapp.kafka import security
 METADATA_MAX_AGE_MS = 3000
 # How large a batch of a producer may become. Brokers take a little more by default (max.message.bytes).
 BATCH_BYTES_MAX = 1_000_000
-# A record that a topic took has to fit into a request together with the headers of a dead letter.
+# The largest record of a topic must fit into a request together with the headers of a dead letter.
 REQUEST_BYTES_MAX = 2_500_000
 
 

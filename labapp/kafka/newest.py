@@ -11,7 +11,7 @@ BYTES_MOST = 4_000_000
 
 class Newest(NamedTuple):
     records: list[ConsumerRecord]  # newest first
-    truncated: bool  # there would be more among the offsets that were asked for
+    truncated: bool  # older records among those offsets were not read
 
 
 async def newest(consumer: AIOKafkaConsumer, tp: TopicPartition, limit: int, bytes_most: int) -> Newest:
@@ -32,7 +32,7 @@ async def newest(consumer: AIOKafkaConsumer, tp: TopicPartition, limit: int, byt
             size += sum(map(_size, step))
             stop = start
     finally:
-        # It fetches no more. An unsubscribe could come before the client's own task has seen the assignment, and end that task for good.
+        # This stops the fetching. An unsubscribe could come before aiokafka's task has seen the assignment, and end that task for good.
         consumer.pause(tp)
     return Newest(records, stop > oldest)
 

@@ -1,7 +1,7 @@
 """The state of the cluster: brokers, this app's topics, the groups that read its events, and the newest records.
 
 The clients stay connected. An overview is kept for a second, so that many pages cost the brokers no more than one page.
-What can't be asked while a broker is away is None.
+A value is None if the broker that knows it is away.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from labapp.kafka.topic_ids import topic_ids
 KEPT_SECONDS = 1.0
 TIMEOUT_SECONDS = 2.5
 REQUEST_TIMEOUT_SECONDS = 2
-# Of many groups, no more than these are searched for readers of our topic.
+# At most so many groups are searched for readers of our topic.
 GROUPS_MAX = 50
 
 
@@ -43,7 +43,7 @@ class Broker:
     host: str | None  # None: this worker has never seen it
     port: int | None
     state: str  # online, away
-    controller: bool  # as the brokers tell it: with KRaft any broker that forwards to the controller
+    controller: bool  # as the brokers report it; with KRaft any broker, which forwards to the controller
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Partition:
 @dataclass(frozen=True)
 class Topic:
     name: str
-    id: str | None  # a topic that is deleted and made anew has another one; None: the brokers do not tell it
+    id: str | None  # a topic that is deleted and recreated gets another id; None: the brokers do not tell it
     compacted: bool  # then there are fewer records than offsets
     partitions: list[Partition]
 
@@ -77,7 +77,7 @@ class Progress:
     partition: int
     committed: int | None  # None: nothing yet
     lag: int | None
-    # How long the oldest record that waits has been in the topic; 0 if none waits. None: not known, or not asked (see lag.py).
+    # How long the oldest waiting record has been in the topic; 0 if none waits. None: not known, or not asked for (see lag.py).
     oldest_seconds: float | None = None
 
 
@@ -111,7 +111,7 @@ class Observer:
         self._kept: tuple[float, Overview] | None = None
 
     async def overview(self) -> Overview:
-        """Not older than KEPT_SECONDS. Raises Away."""
+        """An overview that is not older than KEPT_SECONDS. Raises Away."""
         async with self._lock:
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
                 found = await self._ask()
@@ -175,7 +175,7 @@ class Observer:
 
     async def _ask(self) -> Overview:
         admin, consumer = await self._clients()
-        for attempt in range(3):  # each asks a random broker, which may be away
+        for attempt in range(3):  # each attempt asks a random broker, which may be away
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS / 2):
                     cluster = await admin.describe_cluster()
@@ -183,7 +183,7 @@ class Observer:
                 break
             except (KafkaError, TimeoutError, OSError):
                 if attempt == 2:
-                    await self.close()  # new ones ask the bootstrap servers again
+                    await self.close()  # new clients ask the bootstrap servers again
                     raise Away from None
         described = [topic for topic in described if not topic["error_code"]]
         nodes = {broker["node_id"]: (broker["host"], broker["port"]) for broker in cluster["brokers"]}
@@ -219,7 +219,7 @@ class Observer:
         return Topic(name, topic_id, self._compacted.get(name, False), partitions)
 
     async def _groups(self, admin: Admin, nodes: list[int]) -> dict[int, list[str] | None]:
-        """Of each broker the groups that it coordinates; None where it does not answer."""
+        """By broker: the groups that it coordinates, or None if it does not answer."""
         answers = await asyncio.gather(*(_or_none(admin.list_consumer_groups([node])) for node in nodes))
         return {
             node: None if answer is None else [group[0] for group in answer if group[1] == "consumer"]
@@ -251,20 +251,15 @@ class Observer:
         return Group(name, group["state"], members, progress)
 
     async def _offsets(self, consumer: AIOKafkaConsumer, topics: list[dict[str, Any]]) -> dict[TopicPartition, tuple[int, int]]:
-        """First and next offset, of the partitions whose leader answers."""
+        """The first and the next offset of each partition whose leader answers."""
         of_leader: dict[int, list[TopicPartition]] = defaultdict(list)
         for topic in topics:
             for partition in topic["partitions"]:
                 if partition["leader"] >= 0:
                     of_leader[partition["leader"]].append(TopicPartition(topic["topic"], partition["partition"]))
         found: dict[TopicPartition, tuple[int, int]] = {}
-        for tps, answer in zip(
-            of_leader.values(),
-            await asyncio.gather(
-                *(_or_none(asyncio.gather(consumer.beginning_offsets(tps), consumer.end_offsets(tps))) for tps in of_leader.values())
-            ),
-            strict=True,
-        ):
+        questions = (_or_none(asyncio.gather(consumer.beginning_offsets(tps), consumer.end_offsets(tps))) for tps in of_leader.values())
+        for tps, answer in zip(of_leader.values(), await asyncio.gather(*questions), strict=True):
             if answer is not None:
                 found |= {tp: (answer[0][tp], answer[1][tp]) for tp in tps}
         return found
@@ -293,7 +288,7 @@ def _assigned(assignment: bytes, topic: str) -> list[int]:
 
 
 async def _or_none(question: Awaitable[Any]) -> Any:
-    """The answer, or None where no broker gives one in time."""
+    """The answer, or None if no broker gives one in time."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await question

@@ -10,9 +10,9 @@ from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from labapp.kafka.connection import Admin
 
-# Numbers of org.apache.kafka.common.acl.AclOperation; an answer has the bit of each that is allowed.
+# The numbers of org.apache.kafka.common.acl.AclOperation. An answer has the bit of each allowed operation.
 OPERATIONS = {"Read": 3, "Write": 4}
-# What a broker answers that does not know.
+# The answer of a broker that does not know.
 _UNKNOWN = -(1 << 31)
 
 Allowed = frozenset[str] | None  # None: the broker does not say
@@ -28,7 +28,7 @@ async def allowed_on_topics(client: Admin, names: Iterable[str]) -> dict[str, Al
 
 
 async def allowed_on_group(client: Admin, name: str, coordinator: int) -> Allowed:
-    """What is allowed on a group, which need not exist. Raises KafkaError: GroupAuthorizationFailedError if nothing is."""
+    """What is allowed on a group, which need not exist. Raises GroupAuthorizationFailedError if nothing is, or another KafkaError."""
     try:
         answer = await client.ask(_GroupRequest(name), coordinator)
     except NotImplementedError:

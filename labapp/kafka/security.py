@@ -28,7 +28,7 @@ TLS = settings.KAFKA_SECURITY_PROTOCOL in ("SSL", "SASL_SSL")
 SASL = settings.KAFKA_SECURITY_PROTOCOL in ("SASL_PLAINTEXT", "SASL_SSL")
 _PROTOCOL = f"KAFKA_SECURITY_PROTOCOL={settings.KAFKA_SECURITY_PROTOCOL}"
 _MECHANISM = f"KAFKA_SASL_MECHANISM={settings.KAFKA_SASL_MECHANISM}"
-# The names of the settings from which these come.
+# The names of the settings that have the CA, the certificate and its key.
 _CA, _CERT, _KEY = (
     ("KAFKA_TRUSTED_CERT", "KAFKA_CLIENT_CERT", "KAFKA_CLIENT_CERT_KEY")
     if settings.KAFKA_URL and settings.KAFKA_TRUSTED_CERT
@@ -49,7 +49,7 @@ def client_arguments() -> dict[str, Any]:
 
 
 def credentials() -> CredentialsT | None:
-    """The same for Faust's `broker_credentials`."""
+    """The same arguments as Faust's `broker_credentials`."""
     if SASL:
         return SASLCredentials(
             mechanism=settings.KAFKA_SASL_MECHANISM,
@@ -92,15 +92,15 @@ def explanation(error: BaseException, server: str) -> str | None:
             case ssl.SSLError(reason=str(reason)) if "_ALERT_" in reason:
                 return f"{broker} does not accept a client without a certificate ({_alert(reason)}): set {_CERT} and {_KEY}"
             case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-                return None  # as from a broker that is just going down
+                return None  # as from a broker that is shutting down
             case ssl.SSLError():
-                return f"{broker} does not speak TLS there: {_PROTOCOL} does not fit"
+                return f"{broker} does not use TLS on that port: {_PROTOCOL} does not fit"
             case SaslAuthenticationFailed() | AuthenticationFailedError():
                 return f"{broker} does not accept KAFKA_SASL_USERNAME={settings.KAFKA_SASL_USERNAME!r} and its password ({_MECHANISM})"
             case UnsupportedSaslMechanismError():
-                return f"{broker} does not take {_MECHANISM}"
+                return f"{broker} does not support {_MECHANISM}"
             case IllegalSaslStateError():
-                return f"{broker} wants no SASL there: {_PROTOCOL} does not fit"
+                return f"{broker} does not use SASL on that port: {_PROTOCOL} does not fit"
     return None
 
 
@@ -123,7 +123,7 @@ def _verification(exc: ssl.SSLCertVerificationError) -> str:
     if exc.verify_code == _EXPIRED:
         return "it has expired"
     if exc.verify_code in (_OTHER_NAME, _OTHER_ADDRESS):
-        return "it is made out to another name (KAFKA_SSL_CHECK_HOSTNAME=false would let that pass)"
+        return "it is issued to another name (KAFKA_SSL_CHECK_HOSTNAME=false would accept it)"
     if exc.verify_code in _UNKNOWN_CA:
         return f"it comes from an unknown CA, so set {_CA} to the right one"
     return exc.verify_message
@@ -156,10 +156,10 @@ def _ensure_settings_fit() -> None:
         raise settings.cant_start(f"{_PROTOCOL} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD.")
     if not SASL and (settings.KAFKA_SASL_USERNAME or settings.KAFKA_SASL_PASSWORD):
         raise settings.cant_start(
-            f"A KAFKA_SASL_... setting has no use with {_PROTOCOL}: make that SASL_SSL or SASL_PLAINTEXT, or leave it out."
+            f"A KAFKA_SASL_... setting has no effect with {_PROTOCOL}: set SASL_SSL or SASL_PLAINTEXT, or remove the setting."
         )
     if not TLS and (settings.KAFKA_SSL_CA or settings.KAFKA_SSL_CERT or settings.KAFKA_SSL_KEY):
-        raise settings.cant_start(f"A KAFKA_SSL_... setting has no use with {_PROTOCOL}: make that SSL or SASL_SSL, or leave it out.")
+        raise settings.cant_start(f"A KAFKA_SSL_... setting has no effect with {_PROTOCOL}: set SSL or SASL_SSL, or remove the setting.")
     if settings.KAFKA_SSL_KEY and not settings.KAFKA_SSL_CERT:
         raise settings.cant_start(f"The setting {_KEY} needs {_CERT}.")
     if TLS and not settings.KAFKA_SSL_CHECK_HOSTNAME and not settings.KAFKA_SSL_CA:
@@ -175,7 +175,7 @@ def _pem(value: str, name: str) -> str:
         return ""
     try:
         text = Path(value).read_bytes().decode("ascii", "ignore")
-    except (OSError, ValueError) as exc:  # ValueError: a path that is none. The value is not shown: it might be a key.
+    except (OSError, ValueError) as exc:  # ValueError: not a path. The value might be a key, so it is not shown.
         raise settings.cant_start(
             f"The setting {name} names a file that can't be read ({getattr(exc, 'strerror', None) or exc})."
         ) from None
@@ -188,7 +188,7 @@ def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Loads our certificate and its key, which may be in one text. Python reads them only from a file, so one exists for that moment."""
 
     def refuse() -> bytes:  # else OpenSSL asks on the terminal
-        raise settings.cant_start(f"The key in {_KEY if key else _CERT} is encrypted: it has to be without a passphrase.")
+        raise settings.cant_start(f"The key in {_KEY if key else _CERT} is encrypted: give a key without a passphrase.")
 
     with NamedTemporaryFile("w", prefix="labapp-", suffix=".pem", encoding="ascii", errors="ignore") as file:  # mode 600
         file.write(certificate + key)
@@ -196,7 +196,7 @@ def _load_own(context: ssl.SSLContext, certificate: str, key: str) -> None:
         try:
             context.load_cert_chain(file.name, password=refuse)
         except ssl.SSLError as exc:
-            raise settings.cant_start(f"{_CERT} and {_KEY} are no certificate with its key ({exc.reason or 'unreadable'}).") from None
+            raise settings.cant_start(f"{_CERT} and {_KEY} are not a certificate and its key ({exc.reason or 'unreadable'}).") from None
 
 
 CONTEXT = _context()

@@ -19,7 +19,7 @@ class Acknowledged(NamedTuple):
     timestamp_type: int
 
 
-# What a message takes in a batch beside its key and value, at most, and a batch beside its messages (KIP-98).
+# The most bytes that a message takes in a batch beside its key and value, and a batch beside its messages (KIP-98).
 MESSAGE_OVERHEAD_BYTES, BATCH_OVERHEAD_BYTES = 32, 61
 
 
@@ -29,7 +29,7 @@ async def send(
     """Sends messages in their order. Returns once they are acknowledged, batch by batch. Raises KafkaError.
 
     aiokafka's own `send` refuses a message that has neither key nor value, and makes a future for each message. A batch is as large as
-    the producer allows, or `batch_bytes_max`, where the topic allows less. One message alone may be larger.
+    the producer allows, or as `batch_bytes_max` if the topic allows less. A single message may be larger.
     """
     now_ms = int(time.time() * 1000)
     batches = [producer.create_batch()]
@@ -53,6 +53,6 @@ async def send(
 
 
 def size_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> int:
-    """What a message takes in a batch, at most, in bytes."""
+    """The most bytes that a message takes in a batch."""
     of_headers = sum(len(name.encode()) + len(text or b"") + 10 for name, text in headers)
     return len(key or b"") + len(value or b"") + of_headers + MESSAGE_OVERHEAD_BYTES

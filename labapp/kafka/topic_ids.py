@@ -1,6 +1,6 @@
-"""Asks brokers for the identity of topics: one that was deleted and made anew has another. aiokafka 0.14 does not read it.
+"""Asks brokers for topic ids. A topic that is deleted and recreated gets another id. aiokafka 0.14 does not read them.
 
-Kafka tells it from 2.8 on.
+Topics have ids from Kafka 2.8 on.
 """
 
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -14,7 +14,7 @@ _TEXT = CompactString("utf-8")
 
 
 async def topic_ids(client: Admin, names: list[str]) -> dict[str, str]:
-    """The identity of each of these topics that exists, as hexadecimal digits. Empty if the broker is too old. Raises KafkaError."""
+    """The id of each of these topics that exists, as hexadecimal digits. Empty if the broker is too old. Raises KafkaError."""
     try:
         answer = await client.ask(_TopicsRequest(names))
     except NotImplementedError:

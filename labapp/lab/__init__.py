@@ -1,12 +1,12 @@
 """The lab: one Kafka controller, two brokers and the app's workers on this machine, on loopback only, for learning and for tests.
 
-What a lab is: a folder and a port for each process. Two labs live side by side if both differ. The environment may change them:
+A lab is a folder and a port for each process. Two labs can run side by side if both differ. The environment may change them:
 
 - `LAB_FOLDER`: where data, logs and the control socket are. Default `.lab` in the current folder.
 - `LAB_PORTS`: ports other than the usual ones, such as `broker-1=19093,producer=15000`.
 - `LAB_CACHE`: where Kafka's jars are kept, for all labs of this user. Default `~/.cache/labapp`.
 
-Everything else a worker takes from its own settings, which reach it unchanged unless they are the lab's to decide (supervisord.py).
+A worker takes everything else from its own settings. The lab passes them on, except those that it sets itself (supervisord.py).
 """
 
 import os
@@ -32,7 +32,7 @@ APP = (*KAFKA, "producer", "consumer")  # what `up` starts; the other two worker
 
 
 class LabError(Exception):
-    """Why the lab can't do what was asked, in words for the person who asked."""
+    """The lab can't do what was asked. The text says why, for the person who asked."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Lab:
     folder: Path
     ports: Mapping[str, int] = field(default_factory=lambda: dict(PORTS))
     cache: Path = Path.home() / ".cache" / "labapp"
-    # What tests change, by process: settings of the controller or a broker, the environment of a worker. They win over the lab's own.
+    # Changes for tests, by process: settings of the controller or a broker, the environment of a worker. They override the lab's own.
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Lab:
         return ",".join(f"localhost:{self.ports[name]}" for name in BROKERS)
 
     def environment(self) -> dict[str, str]:
-        """This process's environment for a process of the lab. Its mark is how they are found again if the lab is killed."""
+        """The environment for a process of the lab: this process's, with a mark. By the mark it is found if the lab is killed."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")}
         return {**ours, self.MARK: str(self.folder)}
 
@@ -67,11 +67,11 @@ class Lab:
         return self.folder / "logs"
 
     def settings_file(self, name: str) -> Path:
-        """The settings that a worker was started with beside the lab's own: NAME=VALUE, separated by spaces."""
+        """The file of a worker's settings beside the lab's own: NAME=VALUE, separated by spaces."""
         return self.folder / f"{name}.settings"
 
     def slow_file(self, name: str) -> Path:
-        """What it has in it is how slow the consumer is, in milliseconds an event."""
+        """The file that says how slow the consumer is, in milliseconds an event."""
         return self.folder / f"{name}.slow"
 
     def log(self, name: str) -> Path:
@@ -79,7 +79,7 @@ class Lab:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Lab:
-    """The lab that the environment asks for; raises LabError for what can't be read."""
+    """The lab that the environment describes. Raises LabError if a value can't be used."""
     return Lab(
         folder=Path(environment.get("LAB_FOLDER") or ".lab"),
         ports=_ports(environment.get("LAB_PORTS", "")),

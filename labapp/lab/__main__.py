@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _run(from_environment(), options)
     except KeyboardInterrupt:
-        return 0 if options.command in ("up", "kafka") else 130  # it is how these two are meant to end
+        return 0 if options.command in ("up", "kafka") else 130  # Ctrl+C is the normal end of these two
     except LabError as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -39,27 +39,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start Kafka, the producer and the consumer, until Ctrl+C")
     commands.add_parser("kafka", help="start Kafka alone, until Ctrl+C")
-    commands.add_parser("status", help="what runs").add_argument("--json", action="store_true", help="for programs")
+    commands.add_parser("status", help="show what runs").add_argument("--json", action="store_true", help="as JSON")
     for name, text in (
-        ("stop", "stop one; it stays down"),
-        ("start", "start one"),
-        ("kill", "kill one with -9; it comes back"),
-        ("freeze", "freeze one (SIGSTOP), until it is thawed or this command ends"),
-        ("thaw", "let a frozen one go on (SIGCONT)"),
+        ("stop", "stop a process; it stays down"),
+        ("start", "start a process"),
+        ("kill", "kill a process with -9; it comes back"),
+        ("freeze", "freeze a process (SIGSTOP), until it is thawed or this command ends"),
+        ("thaw", "let a frozen process go on (SIGCONT)"),
     ):
         commands.add_parser(name, help=text).add_argument("name", metavar="NAME", help=", ".join(PORTS))
-    commands.choices["start"].add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="of a worker, beside the lab's")
+    commands.choices["start"].add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="settings of a worker, beside the lab's")
     freeze = commands.choices["freeze"]
-    freeze.add_argument("--seconds", type=float, default=faults.FROZEN_SECONDS, help="how long at most; default: %(default)g")
-    slow = commands.add_parser("slow", help="make a consumer slow, until it ends; 0: no longer")
+    freeze.add_argument("--seconds", type=float, default=faults.FROZEN_SECONDS, help="the longest time; default: %(default)g")
+    slow = commands.add_parser("slow", help="make a consumer slow, until it ends or until MS is 0")
     slow.add_argument("name", metavar="NAME", help=", ".join(supervisord.CONSUMERS))
     slow.add_argument("ms", metavar="MS", type=int, help="milliseconds an event")
-    restart = commands.add_parser("restart", help="stop a worker and start it, with other settings or without")
+    restart = commands.add_parser("restart", help="stop a worker and start it, with these settings")
     restart.add_argument("name", metavar="NAME", help=", ".join(WORKERS))
-    restart.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="beside the lab's")
-    lose = commands.add_parser("lose", help="kill a broker while the other one, frozen, copies nothing of it")
+    restart.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="settings beside the lab's")
+    lose = commands.add_parser("lose", help="kill a broker while the other one is frozen and does not replicate")
     lose.add_argument("name", metavar="NAME", choices=BROKERS, help=", ".join(BROKERS))
-    commands.add_parser("clean-data", help="forget the local cluster's data")
+    commands.add_parser("clean-data", help="delete the local cluster's data")
     return parser
 
 
@@ -98,7 +98,7 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
             _say(f"{options.name} takes {options.ms} ms more for each event.")
         case "clean-data":
             processes.forget(lab)
-            _say(f"The data in {lab.data} is forgotten.")
+            _say(f"The data in {lab.data} is deleted.")
 
 
 def _known(name: str) -> str:
@@ -165,7 +165,7 @@ def _watch(lab: Lab) -> None:
             if now.pid and was.pid != now.pid:
                 _say(f"{_clock()} {now.name} started (pid {now.pid})")
             if now.state == "fatal" != was.state:
-                _say(f"{_clock()} {now.name} does not stay up and is not tried again: see {lab.log(now.name)}")
+                _say(f"{_clock()} {now.name} does not stay up and is not started again: see {lab.log(now.name)}")
         time.sleep(0.5)
 
 
@@ -186,7 +186,7 @@ def _show(statuses: Sequence[processes.Status], as_json: bool) -> None:
 def _say(text: str) -> None:
     try:
         print(text, flush=True)
-    except OSError:  # the terminal or the pipe is gone, which is no reason not to stop in order
+    except OSError:  # the terminal or the pipe is gone, but the stop must go on in order
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,6 +1,6 @@
-"""A real Kafka from its jars: fetched once, then one controller and two brokers, each a Java process with a file of settings.
+"""Prepares a real Kafka of one controller and two brokers: fetches its jars once, writes settings, and formats data folders.
 
-Nothing here runs in the background: `prepare` returns the commands, and whoever wants a cluster runs them in the lab's folder.
+Nothing here runs in the background. `prepare` returns the commands, and the caller runs them in the lab's folder.
 """
 
 import asyncio
@@ -23,28 +23,28 @@ from aiokafka.errors import KafkaError
 
 from labapp.lab import BROKERS, KAFKA, Lab, LabError
 
-# The one that docker-compose.yml has too.
+# docker-compose.yml has the same version.
 USUAL_VERSION = "4.3.1"
-# `make test KAFKA_VERSION=3.9.1`, or `make kafka KAFKA_VERSION=3.9.1`, takes another.
+# `make test KAFKA_VERSION=3.9.1`, or `make kafka KAFKA_VERSION=3.9.1`, uses another version.
 VERSION = os.environ.get("KAFKA_VERSION") or USUAL_VERSION
 # Kafka logs through slf4j and brings no binding for it: without this jar it is silent. The version is that of Kafka's own log4j.
 LOG4J = "2.25.4"
 LOG4J_JARS = ["log4j-slf4j-impl"]
 if VERSION.startswith("3."):  # Kafka 3 calls log4j 1, and brings none
     LOG4J_JARS += ["log4j-api", "log4j-core", "log4j-1.2-api"]
-# Any 16 bytes, in base64. One constant will do, as a lab's cluster is reached by its ports alone.
+# Any 16 bytes, in base64. All labs may have the same, because only the ports tell their clusters apart.
 CLUSTER_ID = "bGFiYXBwLWxhYi1jbHVzdA"
 NODE_IDS = {"controller": 0, "broker-1": 1, "broker-2": 2}
 JAVA_OPTIONS = [
     "-XX:+UseSerialGC",  # least memory, fewest threads
     "-XX:+ExitOnOutOfMemoryError",
-    "-Xlog:disable",  # what Java thinks of its own cache
-    "--enable-native-access=ALL-UNNAMED",  # which Kafka's libraries use, as Java warns at every start
+    "-Xlog:disable",  # no messages about Java's own cache
+    "--enable-native-access=ALL-UNNAMED",  # Kafka's libraries use it, and Java would warn at every start
     "--sun-misc-unsafe-memory-access=allow",
     "-Dlog4j2.configurationFile=log4j2.properties",
 ]
-# Java compiles what runs often a second time, into faster code. At a start that took a third of the CPU of all that `make run` starts. The
-# controller and the tools do without. Brokers do it for what runs ten times as often as by default.
+# Java compiles code that runs often a second time, into faster code. That took a third of the CPU of a whole `make run`. The controller
+# and the tools do not do it. Brokers do it for code that runs ten times as often as by default.
 COMPILE_ONCE = "-XX:TieredStopAtLevel=1"
 COMPILE_AGAIN_LATER = [
     "-XX:Tier4InvocationThreshold=50000",
@@ -65,9 +65,9 @@ rootLogger.appenderRef.stdout.ref = stdout
 
 # The same for all three. docker-compose.yml says the same.
 SETTINGS = {
-    # Topics are made by who needs them, with the copies and partitions wanted.
+    # Programs make the topics that they need, with the replicas and partitions that they want.
     "auto.create.topics.enable": "false",
-    # One of two brokers may be down, and everything goes on.
+    # Everything goes on while one of the two brokers is down.
     "min.insync.replicas": "1",
     "offsets.topic.replication.factor": "2",
     "transaction.state.log.replication.factor": "2",
@@ -83,21 +83,21 @@ SETTINGS = {
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "4",
-    # Bounds for disk and memory: about 1 GB a partition and copy, a million events many times over.
+    # Bounds for disk and memory: about 1 GB a replica, which has room for several million events.
     "log.segment.bytes": str(128 * 1024 * 1024),
     "log.retention.bytes": str(1024 * 1024 * 1024),
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
 }
-# The controller decides what a new topic has that says nothing itself; brokers warn if they are told as well.
+# The controller's defaults for a new topic that does not set these itself. Brokers would only warn about them.
 CONTROLLER_SETTINGS = {"default.replication.factor": "2", "num.partitions": "2"}
 
 Say = Callable[[str], None]
 
 
 def prepare(lab: Lab, say: Say = print) -> dict[str, list[str]]:
-    """Does all that has to be done before the three can start, fetching and formatting only what is missing.
+    """Prepares the start of the three. It fetches and formats only what is missing.
 
-    Returns the command of each, to be run with the lab's folder as current folder. Raises LabError.
+    Returns the command of each, which must run in the lab's folder. Raises LabError.
     """
     lab.logs.mkdir(parents=True, exist_ok=True)
     _write_settings(lab.folder, {name: _settings(lab, name) for name in KAFKA})
@@ -113,14 +113,14 @@ def prepare(lab: Lab, say: Say = print) -> dict[str, list[str]]:
 
 
 def listed_brokers(port: int) -> set[int]:
-    """The ids of the brokers that a broker knows to be alive; empty as long as it doesn't answer."""
+    """The ids of the live brokers, as a broker lists them; empty while it doesn't answer."""
     return asyncio.run(_listed_brokers(port))
 
 
 async def _listed_brokers(port: int) -> set[int]:
     log = logging.getLogger("aiokafka")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # that nobody answers yet is no news
+    log.setLevel(logging.CRITICAL)  # a broker that does not answer yet is expected
     client = AIOKafkaClient(bootstrap_servers=f"localhost:{port}", request_timeout_ms=2000)
     try:
         await client.bootstrap()
@@ -134,7 +134,7 @@ async def _listed_brokers(port: int) -> set[int]:
 
 @contextmanager
 def _alone(cache: Path) -> Iterator[None]:
-    """Labs that start at once share the cache: one does the work, the others wait for it."""
+    """Lets one lab at a time fill the cache. Other labs that start meanwhile wait for it."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -144,16 +144,16 @@ def _alone(cache: Path) -> Iterator[None]:
 def _fetch(folder: Path, say: Say) -> None:
     """Makes the folder with Kafka's jars. It appears with all of them at once: an interrupted fetch leaves nothing half done."""
     if (free := shutil.disk_usage(folder.parent).free // 1_000_000) < FETCH_MEGABYTES:
-        raise LabError(f"There is no room for Kafka's jars in {folder.parent}: {FETCH_MEGABYTES} MB are needed and {free} MB are free.")
+        raise LabError(f"The disk has no room for Kafka's jars in {folder.parent}: {FETCH_MEGABYTES} MB are needed and {free} MB are free.")
     began = time.monotonic()
-    say(f"Fetching Kafka {VERSION}, about 45 MB, once ...")
+    say(f"Fetching Kafka {VERSION} (about 45 MB, once) ...")
     with _emptied(folder.parent / "fetching") as temporary:
         try:
             found = _resolve(temporary / "repository", say)
         except (OSError, RuntimeError) as exc:  # requests raises the first, jgo the second when there is no such file
             if getattr(exc, "errno", None) == errno.ENOSPC:
                 raise
-            raise LabError(f"Kafka's jars could not be fetched, which the first start needs the network for ({_reason(exc)}).") from exc
+            raise LabError(f"Kafka's jars could not be fetched ({_reason(exc)}): the first start needs the network.") from exc
         (temporary / "jars").mkdir()
         for jar in found:
             if not zipfile.is_zipfile(jar):
@@ -165,7 +165,7 @@ def _fetch(folder: Path, say: Say) -> None:
 
 @contextmanager
 def _emptied(folder: Path) -> Iterator[Path]:
-    """A folder for work under way: empty at first, even if the last time was interrupted, and gone afterwards."""
+    """A temporary folder. It is empty at first, even if the last run was interrupted, and deleted afterwards."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
@@ -181,7 +181,7 @@ def _resolve(repository: Path, say: Say) -> list[Path]:
     kafka = context.create_dependency(f"org.apache.kafka:kafka_2.13:{VERSION}")
     artifacts = [kafka.artifact]
     artifacts += [found.artifact for found in context.resolver.resolve([kafka])[1] if found.scope in ("compile", "runtime")]
-    # By themselves: as dependencies beside Kafka they would bring their own wishes for the versions of Kafka's other jars.
+    # Resolved by themselves, because as dependencies beside Kafka they would change the versions of Kafka's other jars.
     artifacts += [context.project("org.apache.logging.log4j", name).at_version(LOG4J).artifact() for name in LOG4J_JARS]
     say(f"  {len(artifacts)} jars to fetch")
     pool = ThreadPoolExecutor(8)
@@ -192,7 +192,7 @@ def _resolve(repository: Path, say: Say) -> list[Path]:
 
 
 def _reason(exc: BaseException) -> str:
-    """The innermost cause: the outer ones of requests are a paragraph each."""
+    """The innermost cause, because each outer error of requests is a paragraph."""
     while exc.__context__ is not None:
         exc = exc.__context__
     return str(exc)
@@ -203,12 +203,12 @@ def _java(jars: Path, *arguments: str) -> list[str]:
 
 
 def _sizes(name: str) -> list[str]:
-    """How much memory and compiling the process may take."""
+    """The options for the memory and the compiler of a process."""
     return ["-Xmx512m", *COMPILE_AGAIN_LATER] if name in BROKERS else ["-Xmx256m", COMPILE_ONCE]
 
 
 def _settings(lab: Lab, name: str) -> dict[str, str]:
-    """All of them relative to the lab's folder, which may be moved and may have any name."""
+    """A node's settings. Paths are relative to the lab's folder, which may be moved and may have any name."""
     broker = name in BROKERS
     listener = "PLAINTEXT" if broker else "CONTROLLER"
     settings = {
@@ -249,9 +249,9 @@ def _format_command(lab: Lab, folder: Path, jars: Path, settings: str) -> subpro
 
 
 def _train(lab: Lab, jars: Path, result: Path, say: Say) -> None:
-    """Lets Java record, once, what a broker loads: each later start takes 2.5 s instead of 6. Without it all works as well."""
+    """Lets Java record once what a broker loads, in an AOT cache. Then a start takes 2.5 s instead of 6. Kafka also works without it."""
     began = time.monotonic()
-    say("Teaching Java to start Kafka faster, once ...")
+    say("Making Java's cache for a faster start of Kafka (once) ...")
     node = _settings(lab, "controller") | {"process.roles": "broker,controller", "log.dirs": "data"}
     node["listeners"] += f",PLAINTEXT://127.0.0.1:{lab.ports['broker-1']}"
     with _emptied(lab.folder / "training") as folder:
@@ -269,6 +269,6 @@ def _train(lab: Lab, jars: Path, result: Path, say: Say) -> None:
                 (jars / "recorded.part").rename(result)
                 say(f"  done in {time.monotonic() - began:.1f} s")
             except (OSError, subprocess.TimeoutExpired) as exc:
-                say(f"  it did not work, which costs only time at each start ({exc})")
+                say(f"  failed ({exc}), so each start takes longer")
             finally:
                 java.kill()

@@ -21,9 +21,9 @@ from supervisor.xmlrpc import Faults
 from labapp.lab import BROKERS, PORTS, WORKERS, Lab, LabError, kafka, supervisord
 from labapp.lab.kafka import Say
 
-READY_SECONDS = 90  # since the last that became ready, for each lets the others have more of the machine
+READY_SECONDS = 90  # since the last process became ready, which leaves more CPU for the others
 ROOM_MEGABYTES = 500
-UP = ("STARTING", "RUNNING", "BACKOFF")  # supervisor's words for what it tries to keep up
+UP = ("STARTING", "RUNNING", "BACKOFF")  # supervisor's states of a process that it keeps running
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Status:
 
 @contextmanager
 def running(lab: Lab, names: Sequence[str], say: Say = print) -> Iterator[None]:
-    """A lab with these processes up and ready. At the end, and whatever happens before it, none of the lab's processes is left."""
+    """A lab with these processes up and ready. At the end none of the lab's processes is left, even after an error."""
     with _only_one(lab):
         if left := end(lab):
-            say(f"An earlier lab in {lab.folder} was not stopped to the end: ended what was left of it ({left}).")
+            say(f"An earlier lab in {lab.folder} was not stopped completely. Its remaining processes ({left}) are ended now.")
         _check_room(lab)
         for name in names:
             _check_port(lab, name)
@@ -61,16 +61,16 @@ def running(lab: Lab, names: Sequence[str], say: Say = print) -> Iterator[None]:
 
 
 def statuses(lab: Lab) -> list[Status]:
-    """Each process of the running lab. Raises LabError where none runs, as the next ones do."""
+    """Each process of the running lab. This and the next functions raise LabError if no lab runs."""
     with supervisord.connected(lab) as supervisor:
         found = {info["name"]: info for info in supervisor.getAllProcessInfo()}
     return [_status(lab, found[name]) for name in PORTS]
 
 
 def start(lab: Lab, name: str, say: Say = print, settings: Sequence[str] = ()) -> None:
-    """Starts one that is down, and thaws one that is frozen. Returns when it is ready.
+    """Starts a process that is down, or thaws one that is frozen. Returns when it is ready.
 
-    A worker that is down gets these settings (NAME=VALUE) beside the lab's, until it is started anew.
+    A worker that is down gets these settings (NAME=VALUE) beside the lab's, until its next start.
     """
     if name not in WORKERS and settings:
         raise LabError(f"{name} takes no settings: only workers do.")
@@ -84,14 +84,14 @@ def start(lab: Lab, name: str, say: Say = print, settings: Sequence[str] = ()) -
 
 
 def stop(lab: Lab, name: str) -> bool:
-    """Stops one cleanly; it stays down. Returns when it is down: False if it was before."""
+    """Stops a process cleanly, and returns when it is down. It stays down. Returns False if it was down before."""
     with supervisord.connected(lab) as supervisor:
         signal(supervisor, name, "CONT")
         return _unless(Faults.NOT_RUNNING, supervisor.stopProcess, supervisord.full_name(name))
 
 
 def kill(lab: Lab, name: str) -> None:
-    """Kills one with SIGKILL, frozen or not. supervisor starts it again after a moment."""
+    """Kills a process with SIGKILL, frozen or not. After a moment, supervisor starts it again."""
     with supervisord.connected(lab) as supervisor:
         if not signal(supervisor, name, "KILL"):
             raise LabError(f"{name} is not running, so there is nothing to kill.")
@@ -124,7 +124,7 @@ def forget(lab: Lab) -> None:
 
 @contextmanager
 def _only_one(lab: Lab) -> Iterator[None]:
-    """Holds a lock which the system gives back even if this process is killed."""
+    """Holds a lock, which the system releases even if this process is killed."""
     lab.folder.mkdir(parents=True, exist_ok=True)
     with (lab.folder / "lock").open("a+") as lock:
         try:
@@ -140,32 +140,32 @@ def _only_one(lab: Lab) -> Iterator[None]:
 
 def _check_room(lab: Lab) -> None:
     if (free := shutil.disk_usage(lab.folder).free // 1_000_000) < ROOM_MEGABYTES:
-        raise LabError(f"There is no room for the lab in {lab.folder}: {ROOM_MEGABYTES} MB are needed and {free} MB are free.")
+        raise LabError(f"The disk has no room for the lab in {lab.folder}: {ROOM_MEGABYTES} MB are needed and {free} MB are free.")
 
 
 def _setting(text: str) -> str:
     if not re.fullmatch(r"[A-Z_]+=[\w.,:/-]*", text, re.ASCII):
-        raise LabError(f"{text!r} is no setting: it is NAME=VALUE, of letters, digits and the signs . , : / - and _.")
+        raise LabError(f"{text!r} is not a setting: write NAME=VALUE, with a value of letters, digits and the signs . , : / - and _.")
     return text
 
 
 def _check_port(lab: Lab, name: str) -> None:
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections just closed don't count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores connections that were just closed
         try:
             probe.bind(("127.0.0.1", lab.ports[name]))
         except OSError as exc:
             why = f"Port {lab.ports[name]}, which is for {name}, can't be used ({exc.strerror})"
-            raise LabError(f"{why}: stop the program that uses it, or choose another port by LAB_PORTS.") from None
+            raise LabError(f"{why}: stop the program that uses it, or choose another port with LAB_PORTS.") from None
 
 
 def _unless(fault: int, method: Any, *arguments: Any) -> bool:
-    """Calls it: False if it answers with this fault, LabError if with another."""
+    """Calls the method. Returns False if it answers with this fault, and raises LabError for another fault."""
     try:
         method(*arguments)
     except Fault as exc:
         if exc.faultCode != fault:
-            raise LabError(f"supervisor could not do it ({exc.faultString}).") from None
+            raise LabError(f"supervisor failed ({exc.faultString}).") from None
         return False
     return True
 
@@ -183,7 +183,7 @@ def is_frozen(pid: int) -> bool:
 
 
 def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
-    """Starts all at once, as each waits by itself for those it needs. Returns when all are ready; raises LabError as soon as one fails."""
+    """Starts all at once, because each waits for those that it needs. Returns when all are ready. Raises LabError if one fails."""
     began, since = time.monotonic(), int(time.time())
     said = {name: lab.log(name).stat().st_size if lab.log(name).exists() else 0 for name in names}
     for name in names:
@@ -198,7 +198,7 @@ def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
             if failure is None and time.monotonic() > deadline:
                 failure = f"is not ready after {time.monotonic() - began:.0f} s ({missing})"
             if failure is not None:
-                raise LabError(f"{name} {failure}. The last it said, in {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
+                raise LabError(f"{name} {failure}. Its last lines, from {lab.log(name)}:\n{_last_lines(lab.log(name), said[name])}")
             if missing is None and info["statename"] == "RUNNING":
                 say(f"  {name} is ready on port {lab.ports[name]} ({time.monotonic() - began:.1f} s)")
                 del ends[name]
@@ -207,7 +207,7 @@ def _start(lab: Lab, supervisor: Any, names: Sequence[str], say: Say) -> None:
 
 
 def _failure(info: Mapping[str, Any], since: int, ends: set[int]) -> str | None:
-    """Why the process won't be ready, None if it may be: who ended twice would go on so for ever. `ends`: when it did, as seen so far."""
+    """Why the process can't become ready, or None. A process that ended twice would end again. `ends`: the end times seen so far."""
     if info["stop"] >= since:
         ends.add(info["stop"])
     if info["statename"] == "STOPPED":
@@ -239,25 +239,25 @@ def _not_ready(port: int) -> str | None:
 
 
 def _last_lines(log: Path, start: int, lines: int = 8) -> str:
-    """The last lines written since then, each once: a process that was tried twice says everything twice."""
+    """The last lines from byte `start` on, each once. A process that was started twice writes everything twice."""
     if not log.exists():
         return "  (nothing)"
     with log.open("rb") as file:
         size = log.stat().st_size
-        file.seek(max(start if start <= size else 0, size - 16384))  # a smaller file is a new one: logs rotate
+        file.seek(max(start if start <= size else 0, size - 16384))  # a smaller file is a new one, because logs rotate
         text = file.read().decode(errors="replace")
     return "\n".join(f"  {line}" for line in list(dict.fromkeys(text.splitlines()))[-lines:])
 
 
 def _status(lab: Lab, info: dict[str, Any]) -> Status:
-    since = info["start"] if info["pid"] else info["stop"]  # supervisor knows the second; 0 is never
+    since = info["start"] if info["pid"] else info["stop"]  # in whole seconds; 0 means never
     when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") if since else None
     state = "frozen" if info["pid"] and is_frozen(info["pid"]) else info["statename"].lower()
     return Status(info["name"], state, info["pid"] or None, lab.ports[info["name"]], when)
 
 
 def _processes(lab: Lab) -> dict[psutil.Process, str | None]:
-    """All of the lab, found by the mark in their environment, whoever started them and whenever; with supervisor's name for each."""
+    """All processes of the lab, with supervisor's name of each. They are found by the mark in their environment."""
     found = {}
     for process in psutil.process_iter():
         try:

@@ -16,19 +16,19 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from labapp.lab import BROKERS, PORTS, WORKERS, Lab, LabError
 
-SOCKET_PATH_MAX = 95  # of 104 on macOS, and supervisor puts its pid behind it for a moment
+SOCKET_PATH_MAX = 95  # macOS allows 104, and supervisor appends its pid for a moment
 
-# Groups stop one after another, the last first, each process with its seconds before SIGKILL. The controller is last: a broker
-# that has lost it can't hand over its partitions and would wait for minutes. Together they stay below 20 s.
+# Groups stop one after another, the last one first. Each process has its seconds before SIGKILL, together less than 20 s. The controller
+# stops last, because a broker without a controller can't hand over its partitions and would wait for minutes.
 GROUPS = {"controller": ("controller",), "brokers": BROKERS, "workers": WORKERS}
 STOP_SECONDS = {"controller": 3, "brokers": 6, "workers": 8}
 
-# What each worker is, whatever the user exported: everything else that was exported reaches it.
+# The lab sets these for each worker. All other settings that the user exported reach the worker.
 CONSUMERS = tuple(name for name in WORKERS if name != "producer")
 CONSUMER_GROUPS = {"fan-out": "second-group"}
 
 WORKER = [sys.executable, "-m", "faust", "-A", "labapp.app", "worker", "-l", "info"]
-# Before it, with a file: the settings in the file are its environment too. supervisor could change them only for all workers at once.
+# Runs the command with the settings of a file in its environment. supervisor could change settings only for all workers at once.
 WITH_SETTINGS = ["sh", "-c", 'exec env $(cat "$0") "$@"']
 
 
@@ -44,9 +44,9 @@ def launch(lab: Lab, commands: Mapping[str, Sequence[str]]) -> subprocess.Popen[
     """
     control = lab.folder / "socket"
     if len(os.fsencode(control)) > SOCKET_PATH_MAX:
-        raise LabError(f"The path {control} is too long for a socket: choose a shorter folder by LAB_FOLDER.")
+        raise LabError(f"The path {control} is too long for a socket: choose a shorter folder with LAB_FOLDER.")
     if "%" in str(lab.folder):
-        raise LabError(f"supervisor can't take the % in {lab.folder}: choose another folder by LAB_FOLDER.")
+        raise LabError(f"supervisor can't take the % in {lab.folder}: choose another folder with LAB_FOLDER.")
     control.unlink(missing_ok=True)
     for name in WORKERS:
         lab.settings_file(name).write_text("")
@@ -75,7 +75,7 @@ def launch(lab: Lab, commands: Mapping[str, Sequence[str]]) -> subprocess.Popen[
 
 @contextmanager
 def connected(lab: Lab) -> Iterator[Any]:
-    """supervisor's methods (its documentation: XML-RPC API) over the socket in the lab's folder. LabError where no lab runs."""
+    """supervisor's methods (its documentation: XML-RPC API) over the socket in the lab's folder. Raises LabError if no lab runs."""
     try:
         with ServerProxy("http://lab", transport=SupervisorTransport(serverurl=f"unix://{lab.folder / 'socket'}")) as proxy:
             yield proxy.supervisor
@@ -94,7 +94,7 @@ def _configuration(lab: Lab, commands: Mapping[str, Sequence[str]]) -> RawConfig
         for name in names:
             program = {"stopwaitsecs": str(STOP_SECONDS[group]), **_program(lab, name)}
             if group == "workers":
-                # They run in the current folder, as by hand.
+                # Workers run in the current folder, as if started by hand.
                 program |= {
                     "command": shlex.join([*WITH_SETTINGS, str(lab.settings_file(name)), *WORKER]),
                     "environment": _worker_environment(lab, name),
@@ -111,7 +111,7 @@ def _program(lab: Lab, name: str) -> dict[str, str]:
     return {
         "autostart": "false",  # the lab starts each itself, and waits until it is ready
         "autorestart": "true",
-        # One that ends within startsecs is tried again after 1 s, 2 s, 3 s, ...: 20 times are 3.5 minutes.
+        # A process that ends within startsecs is started again after 1 s, 2 s, 3 s, ... All 20 tries take 3.5 minutes.
         "startsecs": "2",
         "startretries": "20",
         "stopasgroup": "true",
@@ -134,7 +134,7 @@ def _worker_environment(lab: Lab, name: str) -> str:
         "WEB_HOST": "",
         "CONSUMERS": ",".join(f"{consumer}=http://localhost:{lab.ports[consumer]}" for consumer in CONSUMERS),
         "PYTHONUNBUFFERED": "1",
-        # It starts together with the brokers, which take long on a machine that is busy.
+        # A worker starts together with the brokers, which take long on a busy machine.
         "START_TIMEOUT_SECONDS": os.environ.get("START_TIMEOUT_SECONDS") or "90",
     }
     if lab.ports["producer"] != PORTS["producer"]:  # the app's default has the page's own origin on the usual port only
@@ -142,7 +142,7 @@ def _worker_environment(lab: Lab, name: str) -> str:
         environment["CORS_ORIGINS"] = ",".join(["http://localhost:3000", *own])
     if name in CONSUMERS:
         environment["LAB_SLOW"] = str(lab.slow_file(name))
-    if name == "producer":  # whose page offers experiments with this lab
+    if name == "producer":  # its page offers experiments with this lab
         environment["LAB_CONTROL"] = str(lab.folder)
         environment["LAB_PORTS"] = ",".join(f"{process}={number}" for process, number in lab.ports.items())
     environment.update(lab.overrides.get(name, {}))

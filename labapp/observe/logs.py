@@ -1,4 +1,4 @@
-"""The log: text for people, or one JSON object a line for programs (LOG_FORMAT). It has a line for each incident, none for an event.
+"""The log: text for people, or one JSON object a line for programs (LOG_FORMAT). It has a line for each incident, but not for each event.
 
 A line about one event carries that event's `traceparent`, if it has one: `extra=logs.about(headers)`.
 """
@@ -17,9 +17,9 @@ from labapp import settings
 from labapp.event.record import traceparent_in
 
 JSON = settings.LOG_FORMAT == "json"
-# Faust draws one below some of its messages.
+# The table that Faust draws below some of its messages.
 _TABLE = re.compile(r":\n[+┌].*", re.DOTALL)
-# Those that move a terminal's cursor or change what it shows, and those that some programs take for the end of a line.
+# Characters that move a terminal's cursor, change what it shows, or end a line for some programs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -30,7 +30,7 @@ def about(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
 
 
 class Text(logging.Formatter):
-    """A line that begins with a space belongs to the one above. What a client sent can't look like a line of its own."""
+    """A line that begins with a space belongs to the line above. So text that a client sent can't look like a log line."""
 
     def format(self, record: logging.LogRecord) -> str:
         return _CONTROL.sub(lambda found: repr(found.group())[1:-1], super().format(record)).replace("\n", "\n  ")
@@ -68,7 +68,7 @@ def config() -> dict[str, Any]:
 
 
 def for_worker(options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a Faust worker. If the log is JSON, the worker prints nothing beside it, and logs what it would print of a crash."""
+    """The options of a Faust worker. If the log is JSON, the worker prints nothing beside it, and logs a crash instead of printing it."""
     return {**options, "quiet": True, "stderr": open(os.devnull, "w")} if JSON else options
 
 

@@ -1,6 +1,6 @@
 """Every metric of `/metrics` by name, help and unit, and the counts of this worker since it started.
 
-A count goes up once a batch or once a request, and the text is made when it is asked for. So an event costs next to nothing.
+A count goes up once a batch or once a request, and the text is made when it is asked for. So an event costs almost nothing.
 """
 
 from bisect import bisect_left
@@ -13,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from labapp.event.row import Fresh, stages_of
 from labapp.event.stages import STAGES
 
-# Of the new events of a write no more than these are looked at, and each counts for its neighbours too. To look at all 1,000 events of
-# a full write would cost a quarter of the speed. 20 cost less than 1 %.
+# At most so many new events of a write are measured, and each also counts for its neighbours. Measuring all 1,000 events of a full
+# write would cost a quarter of the speed. 20 cost less than 1 %.
 GAPS_A_WRITE = 20
-# 0 and below: two clocks that differ make a short gap so.
+# The first bound is 0, because two clocks that differ can make a short gap negative.
 _BOUNDS_US = (0, 500, *(n * 10**power for power in range(3, 8) for n in (1, 2, 5)))
 
 
@@ -40,7 +40,7 @@ class _Gap:
 
 
 class Counts:
-    """What a worker counts from its start on."""
+    """The counts of a worker since its start."""
 
     def __init__(self) -> None:
         self.posts = {"acknowledged": 0, "refused": 0, "timed_out": 0, "failed": 0}
@@ -49,9 +49,9 @@ class Counts:
         self.gaps = [_Gap(start, end) for start, end in (*pairwise(STAGES), (STAGES[0], STAGES[-1]))]
 
     def count_recorded(self, count: int, rows: Mapping[str, bytes | None], fresh: Sequence[Fresh], dead: int, key_reused: int = 0) -> None:
-        """`count` records were recorded together. `rows` are the table's now, `fresh` the new events, `dead` how many became dead letters.
+        """Counts the `count` records of one write. `rows` are the table's rows after it, `fresh` the new events.
 
-        `key_reused` of the new events have a key of their own, since their record's key was in use.
+        `dead` records became dead letters. `key_reused` new events have a key of their own, because their record's key was in use.
         """
         self.records["recorded"] += len(fresh) - key_reused
         self.records["key_reused"] += key_reused
@@ -59,7 +59,7 @@ class Counts:
         self.records["delivered_again"] += count - len(fresh) - dead
         step = -(-len(fresh) // GAPS_A_WRITE) or 1
         for first in range(0, len(fresh), step):
-            if (row := rows.get(fresh[first][0])) is not None:  # else it expired together with the events that it came with
+            if (row := rows.get(fresh[first][0])) is not None:  # else it expired in the same write
                 self._count_gaps(row, min(step, len(fresh) - first))
 
     def _count_gaps(self, row: bytes, times: int) -> None:
@@ -89,7 +89,7 @@ class GroupPartition:
 
     topic: str
     partition: int
-    lag: int | None  # None, here and below: not known, and so left out
+    lag: int | None  # None, here and below: not known, so it is left out
     oldest_seconds: float | None
 
 
@@ -102,11 +102,11 @@ class Group:
 def families(
     counts: Counts, partitions: Iterable[Partition], rebalances: int, restore_offsets_left: int, group: Group | None
 ) -> Iterator[Metric]:
-    yield _counter("labapp_posts", "Events posted, by how that was answered: timed_out is 503 without an acknowledgement.", counts.posts)
-    yield _counter("labapp_records", "Records consumed, by what became of them. key_reused: its key was in use.", counts.records)
+    yield _counter("labapp_posts", "Posted events, by their answer. timed_out: 503 without an acknowledgement.", counts.posts)
+    yield _counter("labapp_records", "Consumed records, by what became of them. key_reused: the key was in use.", counts.records)
     gaps = HistogramMetricFamily(
         "labapp_stage_gap_seconds",
-        f"Time between two stages of new events. {GAPS_A_WRITE} events of a write are looked at, and each counts for its neighbours.",
+        f"Time between two stages of new events. {GAPS_A_WRITE} events of a write are measured, and each counts for its neighbours.",
         labels=("start", "end"),
     )
     for gap in counts.gaps:
@@ -121,12 +121,12 @@ def families(
         "labapp_restore_offsets_left", "Changelog offsets still to be read before this worker is ready.", restore_offsets_left
     )
     labels = ("topic", "partition")
-    lag = GaugeMetricFamily("labapp_lag_records", "Records that wait to be recorded, of the partitions owned.", labels=labels)
+    lag = GaugeMetricFamily("labapp_lag_records", "Records that wait to be recorded, by partition owned.", labels=labels)
     progress = GaugeMetricFamily(
-        "labapp_since_progress_seconds", "Time since an offset was committed, or nothing waited, of the partitions owned.", labels=labels
+        "labapp_since_progress_seconds", "Time since an offset was committed or no record waited, by partition owned.", labels=labels
     )
-    rows = GaugeMetricFamily("labapp_rows", "Rows kept of the partitions owned.", labels=labels)
-    rows_bytes = GaugeMetricFamily("labapp_rows_bytes", "Bytes of the rows kept of the partitions owned.", labels=labels)
+    rows = GaugeMetricFamily("labapp_rows", "Rows kept, by partition owned.", labels=labels)
+    rows_bytes = GaugeMetricFamily("labapp_rows_bytes", "Bytes of the rows kept, by partition owned.", labels=labels)
     for partition in partitions:
         of = (partition.topic, str(partition.partition))
         if partition.lag is not None:
@@ -142,7 +142,7 @@ def families(
 def _group_families(group: Group) -> Iterator[Metric]:
     labels = ("topic", "partition")
     yield GaugeMetricFamily("labapp_group_members", "Workers that are members of the consumer group.", group.members)
-    lag = GaugeMetricFamily("labapp_group_lag_records", "Records that the group has still to record, as the brokers say.", labels=labels)
+    lag = GaugeMetricFamily("labapp_group_lag_records", "Records that the group has still to record, as the brokers report.", labels=labels)
     oldest = GaugeMetricFamily("labapp_group_lag_seconds", "Age of the oldest record that waits; 0 if none waits.", labels=labels)
     for partition in group.partitions:
         of = (partition.topic, str(partition.partition))

@@ -1,12 +1,12 @@
-"""OpenTelemetry: an event's way as spans, sent by OTLP over HTTP where OTEL_EXPORTER_OTLP_ENDPOINT is set.
+"""OpenTelemetry: the path of an event as spans, sent by OTLP over HTTP if OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
     POST /               server, continues the request's `traceparent`
     first-topic send     producer; the record's header `traceparent` is this span's
-    first-topic process  consumer, from its turn until the row is acknowledged: one an event. Its event `recorded` is the stage, by the
-                         broker's clock
+    first-topic process  consumer, a span for each event, from its turn until the row is acknowledged. Its event `recorded` is the stage
+                         *recorded*, by the broker's clock
 
-A trace is sampled or not where it begins (OTEL_TRACES_SAMPLER). A record whose trace is not sampled costs a look at its headers. Without
-the setting nothing is imported, and decorated functions stay as they are.
+The program that begins a trace decides whether it is sampled (OTEL_TRACES_SAMPLER). Of a record whose trace is not sampled, only the
+headers are read. Without the setting nothing is imported, and decorated functions stay as they are.
 """
 
 import logging
@@ -47,12 +47,12 @@ if ON:
     _provider = TracerProvider(resource=Resource.create({"service.name": settings.OTEL_SERVICE_NAME}))
     _exporter = OTLPSpanExporter(f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces")
     _provider.add_span_processor(BatchSpanProcessor(_exporter))
-    # While the collector is away, there is a line when spans are dropped, but none for each attempt.
+    # While the collector is away, the log has a line when spans are dropped, but not for each attempt.
     logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.ERROR)
     _tracer = _provider.get_tracer("labapp")
     propagate.set_global_textmap(TraceContextTextMapPropagator())  # the format of the records' headers, whatever OTEL_PROPAGATORS says
-    # Faust's sensor is called by hand. Registered with the app it would take a batch for one event, with the headers of its last record,
-    # which ends when the agent asks for the next batch.
+    # Faust's sensor is called by hand. If it were registered with the app, it would make one span of a batch, with the headers of the
+    # last record. That span would end when the agent asks for the next batch.
     _sensor = OpenTelemetrySensor(tracer=_tracer)
 
 
@@ -75,7 +75,7 @@ MIDDLEWARES = [_server_span] if ON else []
 
 
 def sent(produce: Call) -> Call:
-    """Decorates `produce(topic, key, value, headers)`: a span until the acknowledgement, which the record's headers carry."""
+    """Decorates `produce(topic, key, value, headers)` with a span until the acknowledgement. The record's headers carry its context."""
     if not ON:
         return produce
 
@@ -101,7 +101,7 @@ def sent(produce: Call) -> Call:
 
 
 def recorded(write: Call) -> Call:
-    """Decorates `write(taken, writer, rows)`, which returns once those batches are recorded: a span for each record whose trace is sampled.
+    """Decorates `write(taken, writer, rows)` with a span for each record whose trace is sampled, until the batches are recorded.
 
     A span has the event `recorded` if its record has a row. `rows` are those of the batches' partition.
     """
@@ -114,7 +114,7 @@ def recorded(write: Call) -> Call:
         for event in (one.event for one in taken):
             for record in event.value:
                 if _is_sampled(record.headers):
-                    # The sensor uses only the app of what it takes for a stream, and the message of what it takes for an event.
+                    # The sensor expects a stream, of which it uses only the app, and an event, of which it uses only the message.
                     tp = TP(record.topic, record.partition)
                     message: Any = SimpleNamespace(message=record)
                     state = _sensor.on_stream_event_in(tp, record.offset, event, message)

@@ -1,7 +1,7 @@
 """aiokafka's group membership: it remembers when the group's coordinator last heard from this worker.
 
-A worker that was frozen, or that is cut off from the coordinator, may lose its partitions to another worker without being told. The time
-of its last heartbeat tells it so.
+A worker that was frozen, or that is cut off from the coordinator, may lose its partitions to another worker without being told. It
+notices that by the time of its last heartbeat.
 """
 
 import time
@@ -25,7 +25,7 @@ def heard_at(coordinator: GroupCoordinator) -> float | None:
 
 
 async def do_heartbeat(self: GroupCoordinator) -> Any:
-    sent = time.monotonic()  # the session counts from the heartbeat's arrival, so not from its answer
+    sent = time.monotonic()  # the session counts from the heartbeat's arrival, not from its answer
     accepted = await _do_heartbeat(self)
     if accepted:
         self.labapp_heard_at = sent

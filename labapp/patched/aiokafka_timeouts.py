@@ -1,11 +1,10 @@
 """aiokafka's time-outs and metadata: a client gives up a broker that hangs in time, and finds the cluster again.
 
-A broker that is frozen, or whose host is lost, refuses nothing and stays silent. aiokafka goes on asking it for metadata, one request
-after the other, and waits for each answer as long as for a record's acknowledgement. Its consumer waits as long as the group's session,
-which ends meanwhile.
+A broker that is frozen, or whose host is lost, does not answer. Still aiokafka asks it for metadata again and again. It waits for each
+answer as long as for a record's acknowledgement. Its consumer waits as long as the group's session, which ends meanwhile.
 
-aiokafka also asks only the brokers of its last metadata. If one was away at that time and the others are away now, it asks forever in
-vain. A Java client asks the bootstrap servers again (KIP-899).
+Also, aiokafka asks only the brokers of its last metadata. If one was away at that time and the others are away now, it never finds the
+cluster again. A Java client asks the bootstrap servers again (KIP-899).
 """
 
 import copy
@@ -19,7 +18,7 @@ from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.util import wait_for  # asyncio's own loses a cancellation now and then, up to Python 3.11
+from aiokafka.util import wait_for  # asyncio's own may lose a cancellation, up to Python 3.11
 
 from labapp import settings
 
@@ -54,7 +53,7 @@ async def metadata_update(self: AIOKafkaClient, cluster: Any, topics: Any) -> bo
     # This bootstraps a copy. A client forgets its topics when it bootstraps, and a group leader without topics assigns nothing.
     finder = copy.copy(self)
     finder.cluster, finder._conns = ClusterMetadata(), {}
-    finder._sync_task = finder._sync_task or True  # else it would start one
+    finder._sync_task = finder._sync_task or True  # else bootstrap would start a task
     try:
         await finder.bootstrap()
     except KafkaError:

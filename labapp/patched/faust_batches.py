@@ -1,4 +1,4 @@
-"""Batches of records that go through Faust as one message each. Knows nothing of what the records are.
+"""Batches of records that go through Faust as one message each. It does not depend on the records' content.
 
 What Faust does for each message costs 100 to 300 us. A Batch, up to BATCH_RECORDS records of one partition, pays that once.
 """
@@ -9,15 +9,15 @@ from typing import Any
 import faust
 from aiokafka import ConsumerRecord
 
-# Measured: 200 records a batch reach 0.3 of the speed of 1,000, and 2,000 no more than 1,000.
+# Measured: batches of 200 records have 0.3 of the speed of batches of 1,000. Batches of 2,000 are no faster.
 BATCH_RECORDS = 1000
 
 
 class Batch(list[ConsumerRecord]):
     """Consecutive records of one partition.
 
-    `start` and `end` are the positions before the first and behind the last record. Between them may be offsets without a record, of
-    transaction markers or of records that compaction removed. `seek` is the number of the seek after which the batch was fetched.
+    `start` and `end` are the positions before the first and after the last record. Offsets between them may have no record: transaction
+    markers, or records that compaction removed. `seek` is the number of the seek after which the batch was fetched.
     """
 
     __slots__ = ("end", "seek", "start")
@@ -28,9 +28,9 @@ class Batch(list[ConsumerRecord]):
 
 
 def cut(records: list[ConsumerRecord], start: int, end: int, seek: int, most: int | None = None) -> Iterator[Batch]:
-    """The records that one fetch brought of a partition, from position `start` to `end`, as batches without a gap between them.
+    """Cuts the records that one fetch brought of a partition, from position `start` to `end`, into batches without gaps.
 
-    Each has `most` records at most, by default BATCH_RECORDS.
+    Each batch has `most` records at most, by default BATCH_RECORDS.
     """
     most = most or BATCH_RECORDS
     for first in range(0, len(records), most):

@@ -1,7 +1,7 @@
-"""Faust's order of services in a worker that only produces: it answers HTTP before its Kafka producer stops, not after.
+"""Faust's order of services in a worker that only produces: here the web server stops before the Kafka producer.
 
-Faust starts the web server first there, and so stops the producer first. Requests that are under way then find no producer. In a worker
-that consumes too, Faust has this order itself.
+In such a worker Faust starts the web server first, and so stops the producer first. Requests under way would then find no producer. A
+worker that also consumes has the right order already.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Faust's Kafka consumer: it delivers and commits whole batches, and skips no record after a recovery.
 
-The methods stand in the order of a batch's way: held, fetched (faust_fetching.py), delivered, committed. Line numbers are those of
+The methods follow the path of a batch: held, fetched (faust_fetching.py), delivered, committed. Line numbers are those of
 faust-streaming 0.15.3 and aiokafka 0.14.0.
 """
 
@@ -29,7 +29,7 @@ class BatchConsumer(driver.Consumer):
 
     At the end of a recovery Faust resumes the source partitions (tables/recovery.py:649), then seeks (:655), then clears the agents'
     queues and resumes the flow (:659). Records that are fetched in between are delivered twice, or dropped and committed over. Here the
-    partitions are held until the flow is resumed. If a record is missing all the same, it is noticed and read again.
+    partitions are held until the flow is resumed. If a record is missing nevertheless, the consumer notices it and reads again.
     """
 
     _thread: BatchConsumerThread
@@ -40,14 +40,14 @@ class BatchConsumer(driver.Consumer):
         self._held: set[TP] = set()
         self._seek_number = 0
         self._full: set[TP] = set()
-        # Since the last seek, of each source partition: where the next batch has to start, and the messages delivered and not committed,
-        # each with the end of its batch.
+        # By source partition, since the last seek. First the position at which the next batch must start. Then the messages that are
+        # delivered but not committed, each with the end of its batch.
         self._expected: dict[TP, int] = {}
         self._delivered: dict[TP, deque[tuple[int, Any]]] = defaultdict(deque)
         self._progress_at: dict[TP, float] = {}
         self._lost: set[TP] = set()
         self._commits: dict[TP, deque[Commit]] = {}
-        # Partitions whose offsets went back without a seek, since their topic was deleted and made anew. Nothing of them is delivered.
+        # Partitions whose offsets went back without a seek, because their topic was deleted and recreated. They are not delivered.
         self.restarted_logs: set[TP] = set()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -105,18 +105,18 @@ class BatchConsumer(driver.Consumer):
                 continue  # it is delivered again
             expected = self._expected.setdefault(tp, batch.start)
             if batch.start > expected:
-                self.log.error("%s: positions %s to %s were not delivered, reading again", tp, expected, batch.start - 1)
+                self.log.error("%s: positions %s to %s were not delivered; reading again", tp, expected, batch.start - 1)
                 await self.perform_seek()
                 continue
             self._expected[tp] = batch.end
             if not self._delivered[tp]:
                 self._progress_at[tp] = time.monotonic()
             self._delivered[tp].append((batch.end, message))
-            self._read_offset[tp] = None  # else Faust drops what is read again (:1269), and takes what batches skip for gaps (:1255)
+            self._read_offset[tp] = None  # else Faust drops what is read again (:1269), and sees gaps where batches skip offsets (:1255)
             yield tp, message
 
     def is_current(self, batch: Batch) -> bool:
-        """Whether there was no seek since it was fetched. After a seek it is delivered again."""
+        """Whether there was no seek since the batch was fetched. After a seek the batch is delivered again."""
         return batch.seek == self._thread.seek_number
 
     def _notice_seek(self) -> None:
@@ -132,7 +132,7 @@ class BatchConsumer(driver.Consumer):
     # -- hold one partition
 
     def hold(self, tp: TP) -> None:
-        """Fetches no more of a partition. What was fetched before is still delivered."""
+        """Stops fetching a partition. Records that were fetched before are still delivered."""
         self._full.add(tp)
 
     def release(self, tp: TP) -> None:
@@ -141,7 +141,7 @@ class BatchConsumer(driver.Consumer):
     # -- membership
 
     def session_seconds_left(self) -> float:
-        """How long this worker may still take its partitions for its own. Below 0 they may belong to another worker."""
+        """How long the partitions are surely still this worker's. Below 0 they may belong to another worker."""
         heard_at = self._thread.heard_at()
         return -1.0 if heard_at is None else heard_at + self.app.conf.broker_session_timeout - time.monotonic()
 
@@ -161,7 +161,7 @@ class BatchConsumer(driver.Consumer):
         if done:
             time_us = now_us()
             for tp, first in before.items():
-                if self._committed_offset[tp] == offsets[tp]:  # else it was revoked, and is not committed
+                if self._committed_offset[tp] == offsets[tp]:  # else it was revoked, so it is not committed
                     start = first if first is not None else self._thread.sought.get(tp, 0)
                     commits = self._commits.setdefault(tp, deque(maxlen=COMMITS_REMEMBERED))
                     commits.append({"first": start, "next": offsets[tp], "time_us": time_us})
@@ -178,7 +178,7 @@ class BatchConsumer(driver.Consumer):
         if end is not None:
             self._progress_at[tp] = now
         elif not delivered:
-            end = self._caught_up(tp) or None  # of an empty partition nothing is committed
+            end = self._caught_up(tp) or None  # an empty partition has nothing to commit
         elif tp in self.assignment() and (
             any(message.acked for _, message in delivered) or now - self._progress_at.setdefault(tp, now) > LOST_AFTER_SECONDS
         ):
@@ -187,14 +187,14 @@ class BatchConsumer(driver.Consumer):
         return end
 
     def _caught_up(self, tp: TP) -> int | None:
-        """The position up to which nothing is left to record, though the offsets before it may hold no record: transaction markers, and
-        records that were deleted or whose transaction was aborted. None if something is on its way, or nothing is known."""
+        """The position up to which nothing is left to record. None if a batch is under way, or if the position is not known. The last
+        offsets before it may have no record: those of transaction markers, and of records that were deleted or aborted."""
         if tp in self._held | self.restarted_logs or self._delivered[tp] or tp not in self._expected:
             return None
         return self._thread.position_now(tp) if self._thread.drained(tp) == self._expected[tp] else None
 
     def next_to_record(self, tp: TP) -> int:
-        """The offset of the next record that is to be recorded; offsets before it are committed, or are soon."""
+        """The offset of the next record to record. Offsets before it are committed, or will be soon."""
         self._notice_seek()
         known = (self._caught_up(tp), self._committed_offset[tp], self._thread.sought.get(tp))
         return next((offset for offset in known if offset is not None), 0)
@@ -202,13 +202,13 @@ class BatchConsumer(driver.Consumer):
     def ack(self, message: Any) -> bool:
         acked = super().ack(message)
         if message.acked and not self._is_changelog_tp(message.tp):
-            message.value = None  # the records are recorded, and a commit may take long
+            message.value = None  # frees the memory of recorded records, because a commit may take long
         return acked
 
     async def commit(self, *args: Any, **kwargs: Any) -> bool:
         done = await super().commit(*args, **kwargs)
         if self._lost and self.flow_active and not self.app.rebalancing:
-            self.log.error("batches of %s were lost, reading again from the committed offsets", self._lost)
+            self.log.error("Batches of %s were lost; reading again from the committed offsets", self._lost)
             self._lost.clear()
             await self.perform_seek()
         return done

@@ -26,8 +26,8 @@ FETCH_MAX_WAIT_MS = 50
 class Active:
     """The partitions that may be fetched at this moment: the active ones without those that are full. It is never falsy.
 
-    Faust passes its own set, which may become empty while the fetch waits. aiokafka takes an empty set for "all partitions"
-    (consumer/fetcher.py:1221), and Faust drops what is fetched then (transport/consumer.py:758).
+    Faust passes its own set, which may become empty while the fetch waits. For aiokafka an empty set means all partitions
+    (consumer/fetcher.py:1221). Faust drops the records of such a fetch (transport/consumer.py:758).
     """
 
     def __init__(self, active: set[TP], full: set[TP]) -> None:
@@ -38,10 +38,10 @@ class Active:
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Fetches batches, and numbers the seeks, to tell what was fetched before a seek from what was fetched after it.
+    """Fetches batches, and numbers the seeks. The number tells whether a batch was fetched before or after a seek.
 
     It runs in the worker's own loop. Faust runs it in a thread with a loop of its own, and hands every call and answer over
-    (mode/threads.py). Measured, that costs a fifth of the CPU of an event that comes alone, and a tenth of the speed of many. Heartbeats
+    (mode/threads.py). Measured: that costs a fifth of the CPU of an event that comes alone, and a tenth of the speed of many. Heartbeats
     now share the loop, so nothing may occupy it for a second. A full batch takes about 10 ms.
     """
 
@@ -68,15 +68,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self._drained: dict[TP, int] = {}
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> AIOKafkaConsumer:
-        # A broker answers a connection's requests in order, so the questions of a recovery wait for the fetch. Faust lets it take 1.5 s.
+        # A broker answers a connection's requests in order, so requests of a recovery wait for the fetch. Faust lets a fetch take 1.5 s.
         consumer = super()._create_consumer(loop)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
-        # Records of aborted transactions are no events. Faust has this setting for exactly_once only.
+        # Records of aborted transactions are not events. Faust has this setting for exactly_once only.
         consumer._isolation_level = "read_committed"
         return consumer
 
     async def _fetch_records(self, consumer: AIOKafkaConsumer, active_partitions: Any, **kwargs: Any) -> dict[TP, list[Batch]]:
-        # Nothing is awaited once the records are there, so a seek comes before all of this or after it.
+        # Nothing is awaited after the fetch, so a seek can't come in the middle of this.
         fetched = await super()._fetch_records(consumer, active_partitions, **kwargs)
         batches = {}
         for tp, records in fetched.items():
@@ -98,7 +98,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         still = consumer.assignment()  # a rebalance may have begun while the brokers were asked
         positions = {tp: first.get(tp, committed[tp] or 0) for tp in tps if tp in still}
         for tp, offset in positions.items():
-            if self.position_now(tp) != offset:  # else what aiokafka has fetched already is kept
+            if self.position_now(tp) != offset:  # else aiokafka keeps what it has already fetched
                 consumer.seek(tp, offset)
             self._drained[tp] = offset
         self.sought = {ensure_TP(tp): offset for tp, offset in positions.items()}
@@ -106,7 +106,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         return committed
 
     def drained(self, tp: TP) -> int | None:
-        """The position behind the records that were fetched last; None before the first seek."""
+        """The position after the records that were fetched last; None before the first seek."""
         return self._drained.get(tp)
 
     def heard_at(self) -> float | None:

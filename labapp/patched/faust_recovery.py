@@ -1,7 +1,7 @@
-"""Faust's recovery of the table: it begins again when a broker does not answer in time.
+"""Faust's recovery of the table: it begins again if a broker does not answer in time.
 
-Faust takes a time-out for the end of its service (tables/recovery.py:561 and mode/services.py:796). Its recovery then ends for good: the
-worker keeps its partitions, and neither restores nor reads them.
+Faust treats a time-out as the end of its service (tables/recovery.py:561 and mode/services.py:796). Its recovery then ends for good. The
+worker keeps its partitions, but neither restores nor reads them.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ class RetriedRecovery(Recovery):
             await self._begin_again(f"no answer in {timeout:g} s")
 
     async def _begin_again(self, why: str) -> None:
-        """Raises RebalanceAgain, after which Faust begins with the first step."""
-        self.log.warning("The recovery of the table begins again: Kafka failed on a step (%s)", why)
+        """Raises RebalanceAgain, so that Faust begins with the first step."""
+        self.log.warning("The recovery of the table begins again, because a request to Kafka failed (%s)", why)
         consumer = self.app.consumer
-        # An attempt that came as far as its last step has resumed the source partitions. The first step expects them paused.
+        # An attempt that reached its last step has resumed the source partitions. The first step expects them paused.
         consumer.pause_partitions({tp for tp in consumer.assignment() if not self._is_changelog_tp(tp)})
         await asyncio.sleep(PAUSE_SECONDS)
         self.signal_recovery_start.set()
@@ -46,7 +46,7 @@ class RetriedRecovery(Recovery):
 
 class RetriedTableManager(TableManager):
     async def on_start(self) -> None:
-        """As Faust's (tables/manager.py:138), but it does not sleep for a second first: all modules are loaded, so all tables are known."""
+        """Like Faust's (tables/manager.py:138), but without its sleep of a second. All modules are loaded, so all tables are known."""
         await self._update_channels()
         await self.recovery.start()
 

@@ -1,7 +1,7 @@
-"""Faust's router, by which one worker asks another one of the group, for `/table/` and for `/events/{key}`.
+"""Faust's router, by which a worker asks another worker of the group, for `/table/` and for `/events/{key}`.
 
-Faust passes on all headers of the client's request, `Authorization` too, follows redirects, and waits for 5 minutes. Where a worker is
-comes from the group's metadata. So this one passes on the path alone, and reads a bounded answer for a bounded time.
+Faust's own passes on all headers of the client's request, even `Authorization`. It follows redirects, and waits for 5 minutes. But a
+worker's address comes from the group's metadata. So this router passes on the path alone, and reads a bounded answer for a bounded time.
 """
 
 import hmac
@@ -16,21 +16,21 @@ from yarl import URL
 from labapp import settings
 
 TIMEOUT_SECONDS = 3
-# Twice what a row has at most, since `/table/` writes the JSON anew.
+# Twice the size of the largest row, because `/table/` encodes the JSON again.
 ANSWER_BYTES_MAX = 2_000_000
 
 
 def authorization(path: str) -> str:
-    """The header Authorization by which a worker reads that path of another one, if reading needs API_TOKEN.
+    """The header Authorization by which a worker reads that path of another worker, if reading needs API_TOKEN.
 
-    Where the other worker is comes from the group's metadata. So it does not get the token itself, but what opens this path alone.
+    The other worker's address comes from the group's metadata. So it does not get the token itself, but a digest for this path alone.
     """
     return "Worker " + hmac.digest(settings.API_TOKEN.encode(), path.encode(), "sha256").hex()
 
 
 class Router(router.Router):
     async def ask(self, worker: URL, path: str) -> tuple[int, bytes]:
-        """What the worker at that address answers from its own rows: the status, 0 if it gives no answer, and the body."""
+        """The answer of the worker at that address from its own rows: the status, or 0 if there is no answer, and the body."""
         address = URL(f"http://{worker.authority}{path}?local", encoded=True)
         headers = {"Authorization": authorization(path)} if settings.API_TOKEN_FOR == "everything" else {}
         timeout, body = ClientTimeout(TIMEOUT_SECONDS), bytearray()
@@ -49,10 +49,10 @@ class Router(router.Router):
         try:
             return super().key_store(table_name, key)
         except NotReady:
-            raise ServiceUnavailable("The worker is just starting.") from None
+            raise ServiceUnavailable("The worker is still starting.") from None
 
     async def _route_req(self, dest_url: URL, web: Any, request: Any) -> Any:
-        # Two workers that differ about who has a key, as in a rebalance, would otherwise pass the request to and fro.
+        # Two workers that disagree about a key's owner, as in a rebalance, would else pass the request to each other without end.
         if "local" in request.query or self._urlident(dest_url) == self._urlident(self.app.conf.canonical_url):
             raise SameNode
         status, body = await self.ask(dest_url, request.rel_url.raw_path)

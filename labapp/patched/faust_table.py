@@ -1,4 +1,4 @@
-"""Faust's table: it writes and restores rows in batches, still one changelog message a row. Knows nothing of what the rows are.
+"""Faust's table: it writes and restores rows in batches, still one changelog message a row. It does not depend on the rows' content.
 
 Faust writes and restores rows one by one, which costs 100 us and 90 us a row.
 """
@@ -17,10 +17,10 @@ from labapp.kafka.send import Message, send
 
 
 class BatchTable(faust.Table):
-    """A table whose keys are text and whose rows are the bytes that the changelog has.
+    """A table whose keys are text, and whose rows are JSON text as in the changelog.
 
-    `owned` has the rows of each partition that this worker owns, and of no other. `table[key]` reads a row, decoded from JSON. Only `put`
-    writes rows. `stamp` takes the timestamp and the timestamp type of changelog messages, and makes a row in memory of a message's value.
+    `owned` has the rows of each partition that this worker owns, and of no other. `table[key]` decodes a row from JSON. Only `put`
+    writes rows. `stamp` takes the timestamp and the timestamp type of changelog messages. It makes a row in memory of a message's value.
     """
 
     def __init__(self, *args: Any, stamp: Callable[[int, int], Callable[[bytes], bytes]], **kwargs: Any) -> None:
@@ -43,7 +43,7 @@ class BatchTable(faust.Table):
 
     async def on_start(self) -> None:
         await super().on_start()
-        # A connection of its own. On Faust's, the records that views send would queue behind changelog writes.
+        # A connection of its own. On Faust's connection, the records that views send would queue behind changelog writes.
         self._producer = self.app.producer.new_client()
         await self._producer.start()
 
@@ -53,10 +53,10 @@ class BatchTable(faust.Table):
         await super().on_stop()
 
     async def put(self, partition: int, changes: Mapping[str, bytes | None], rows: Rows, batch_bytes_max: int | None = None) -> None:
-        """Sets rows, stamped, or deletes those that are None, in this order. Returns once all in-sync replicas have the changelog messages.
+        """Sets rows in order, stamped, or deletes those that are None. First waits until all in-sync replicas have the changelog messages.
 
-        Until then no row is set. After a KafkaError the messages may be in the changelog all the same: put them again. `rows` are those
-        of the partition from which the changes were made. If they are not the partition's rows any more, nothing is set.
+        After a KafkaError the messages may be in the changelog nevertheless: put them again. `rows` are the partition's rows for which
+        the changes were made. If the partition has other rows by then, nothing is set.
         """
         assert self._producer is not None, "the table is not started"
         changelog = TP(self.changelog_topic_name, partition)
@@ -65,11 +65,11 @@ class BatchTable(faust.Table):
         if self.owned.get(partition) is not rows:
             return  # the partition went to another worker meanwhile; its next owner reads the changelog
         if acknowledged[-1].offset <= self._complete_to.get(changelog, -1):
-            return  # a recovery has read these messages meanwhile, and those of others behind them
+            return  # a recovery has read these messages meanwhile, and later ones of other workers
         left = iter(changes.items())
         for batch in acknowledged:
             rows.apply(islice(left, batch.messages), self.stamp(batch.timestamp_ms, batch.timestamp_type))
-            # Messages of another worker may stand in between, if this one was taken for dead. A recovery still has to read them.
+            # If this worker was taken for dead, messages of another worker may be in between. A recovery still has to read them.
             if batch.offset == self._complete_to.get(changelog, -1) + 1:
                 self._complete_to[changelog] = batch.offset + batch.messages - 1
 

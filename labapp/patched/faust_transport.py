@@ -1,4 +1,4 @@
-"""Faust's transport: it uses our consumer, and shows the aiokafka client behind Faust's producer."""
+"""Faust's transport: it uses our consumer, and gives access to the aiokafka client behind Faust's producer."""
 
 from typing import Any
 
@@ -25,4 +25,4 @@ class BatchTransport(driver.Transport):
     Producer = OpenProducer
 
     async def _create_topic(self, *args: Any, **kwargs: Any) -> None:
-        """Does nothing. All topics exist before the worker starts; Faust would ask for them again, which may be forbidden."""
+        """Does nothing, because all topics exist before the worker starts. Faust would create them again, which ACLs may forbid."""

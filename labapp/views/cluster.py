@@ -17,7 +17,7 @@ from labapp.web.answers import Refused, json_response
 from labapp.web.requests import whole_number
 from labapp.web.shapes import RECORDS_DEFAULT, RECORDS_MAX
 
-# A record may have a megabyte. Of each key, header and value the answer has no more characters than these.
+# A record may have a megabyte. The answer has at most so many bytes of each key, header and value.
 TEXT_MAX = 4096
 PARTITION_MAX = 999_999
 
@@ -37,7 +37,7 @@ class Records(View):
         """The newest records of one partition, newest first."""
         topic = request.query.get("topic", settings.KAFKA_TOPIC)
         if topic not in OBSERVER.topics:
-            raise Refused(400, f"topic is one of {', '.join(OBSERVER.topics)}.")
+            raise Refused(400, f"topic must be one of {', '.join(OBSERVER.topics)}.")
         partition = whole_number(request, "partition", None, 0, PARTITION_MAX)
         limit = whole_number(request, "limit", RECORDS_DEFAULT, 1, RECORDS_MAX)
         if partition not in _partitions(await _overview(), topic):
@@ -84,7 +84,7 @@ def _partitions(overview: Overview, topic: str) -> list[int]:
 
 
 def as_text(record: ConsumerRecord) -> shapes.Record:
-    """A record for people: its bytes as text, shortened, and how many they are."""
+    """A record for people: its bytes as shortened text, and their number."""
     return {
         "topic": record.topic,
         "partition": record.partition,

@@ -25,7 +25,7 @@ from labapp.web.answers import ANSWER_BYTES_MOST, Refused, json_list_response, o
 from labapp.web.requests import cursor, wait_seconds, whole_number
 from labapp.web.shapes import ROWS_DEFAULT, ROWS_MAX
 
-# While a client waits for an event, the other workers are asked this often; this worker's own rows tell by themselves.
+# How often the other workers are asked while a client waits for an event. This worker's own rows wake the client.
 OTHERS_AGAIN_SECONDS = 0.25
 # The key of a record that has none, or whose key is in use (event/row.py).
 _OF_OFFSET = re.compile(rf"{re.escape(settings.KAFKA_TOPIC)}-(\d{{1,9}})-\d+", re.ASCII)
@@ -45,7 +45,7 @@ class Events(View):
 @app.page("/events/{key:.+}")
 class Event(View):
     async def get(self, request: Request, key: str) -> Response:
-        """With `Prefer: wait=5` it waits for an event that is not recorded yet, so that whoever just posted it need not ask again."""
+        """With `Prefer: wait=5` it waits for an event that is not recorded yet. So a client that just posted it need not ask again."""
         ensure_restored()
         wait, loop = wait_seconds(request), asyncio.get_running_loop()
         deadline = loop.time() + wait
@@ -78,7 +78,7 @@ async def find(key: str, local: bool) -> bytes:
 async def ask_others(key: str) -> bytes:
     """The row from the worker of the group that has it. Raises Refused.
 
-    The owner of the key's likely partition is asked first. All others are asked only if it has no row, since other programs may choose
+    The owner of the key's likely partition is asked first. All others are asked only if it has no row, because other programs may choose
     another partition.
     """
     owned = {URL(url): topics.get(CHANGELOG, []) for url, topics in app.assignor.tables_metadata().items()}

@@ -21,13 +21,12 @@ from labapp.readiness import ensure_consumes, restored
 from labapp.web.answers import Refused, own_turn
 
 PING_SECONDS = 15
-# What one write to one client has: rows that came together leave together, and a slow client holds no more than this in memory, but for
-# one row that is larger.
+# The most rows and bytes in one write to one client. A slow client holds no more than this in memory, except for one row that is larger.
 ROWS_A_WRITE = 500
 BYTES_A_WRITE = 250_000
-# Rows that are looked at before others have their turn.
+# How many rows are read before other tasks have their turn.
 ROWS_A_STEP = 1000
-# Streams open at once. Each may hold a write in memory, and looks at each news.
+# The most streams open at once. Each may hold a write in memory, and reads the table after each change.
 STREAMS_MOST = 100
 WRITE_INTERVAL_SECONDS = 0.05
 
@@ -41,7 +40,7 @@ class Stream(View):
         # A page can't give an EventSource a header, so it uses the query.
         position = Position.parse(request.headers.get("Last-Event-ID") or request.query.get("after"))
         if len(STREAMS.open) >= STREAMS_MOST:
-            raise Refused(503, f"{STREAMS_MOST} streams are open, which is all that this worker has at once.", retry_after_seconds=5)
+            raise Refused(503, f"{STREAMS_MOST} streams are open, and this worker has no more at once.", retry_after_seconds=5)
         async with sse_response(request, sep="\n", ping_interval=PING_SECONDS, send_timeout=None) as response:
             STREAMS.open.add(response)
             try:
@@ -70,7 +69,7 @@ app.web.web_app.on_shutdown.append(STREAMS.end)  # type: ignore[attr-defined]
 
 
 async def _send_rows(response: EventSourceResponse, position: "Position") -> None:
-    await response.write(b": the newest rows of this worker, as they are recorded\n\n")  # some clients are open only at the first byte
+    await response.write(b": the newest rows of this worker, as they are recorded\n\n")  # for some clients a stream is open only then
     told = False
     while response.is_connected():
         news = FEED.news()
@@ -83,7 +82,7 @@ async def _send_rows(response: EventSourceResponse, position: "Position") -> Non
                 messages = b"id: %s\n\n" % str(position).encode() + messages
             if messages:
                 await response.write(messages)
-                if len(messages) < BYTES_A_WRITE / 2:  # else there is more, which need not wait for others
+                if len(messages) < BYTES_A_WRITE / 2:  # else more rows wait already
                     await asyncio.sleep(WRITE_INTERVAL_SECONDS)
                 continue
         try:
@@ -97,7 +96,7 @@ class Position:
     """Where a client is in the stream: the next offset of each partition, and since when it listens.
 
     As text it is the id of each message: `since_us;partition:offset,...`. Offsets mean the same to each worker that owns the partition,
-    and after a restart. So `Last-Event-ID` resumes without a gap and without a double, as long as the table keeps the rows.
+    and after a restart. So `Last-Event-ID` resumes without gaps and duplicates, as long as the table keeps the rows.
     """
 
     def __init__(self, since_us: int, following: Offsets | None = None) -> None:
@@ -122,7 +121,7 @@ class Position:
     async def add_new(self, partitions: dict[int, Rows]) -> None:
         """Adds the partitions that were not there before.
 
-        A new client gets what is recorded from now on. Another one gets what was consumed since it began to listen.
+        A new client gets what is recorded from now on. A client that resumes gets what was consumed since it began to listen.
         """
         for partition in partitions.keys() - self.following.keys():
             in_order = list(partitions[partition].values())
@@ -136,15 +135,15 @@ class Position:
     def take(self, partitions: dict[int, Rows]) -> bytes:
         """The next rows as messages, for one write. Moves the position behind them.
 
-        If rows may have expired before they were sent, a message of the type `gap` comes first, with the offsets from which to which.
-        The partition that was served last has its turn last, so that one with many rows does not keep the others waiting.
+        If rows may have expired before they were sent, a message of the type `gap` comes first, with the range of their offsets. The
+        partition that was served last has its turn last, so that a partition with many rows does not keep the others waiting.
         """
         messages, size = list[bytes](), 0
         for partition in sorted(
             partitions.keys() & self.following.keys(), key=lambda partition: (partition <= self._served_last, partition)
         ):
             if self.following[partition] > (newest_offset(partitions[partition]) + 1 if partitions[partition] else 0):
-                self.following[partition] = 0  # the topic was made anew, and its offsets begin again
+                self.following[partition] = 0  # the topic was recreated, so its offsets begin again
             if (oldest := oldest_kept(partitions[partition])) is not None and self.following[partition] < oldest:
                 gap = orjson.dumps({"partition": partition, "from": self.following[partition], "to": oldest})
                 self.following[partition] = oldest
@@ -161,9 +160,10 @@ class Position:
         return b"".join(messages)
 
     def take_again(self, partitions: dict[int, Rows]) -> bytes:
-        """The rows that were delivered again since the last call, as messages of the type `again`. Their id is the position as it is.
+        """The rows that were delivered again since the last call, as messages of the type `again`. Their id is the unchanged position.
 
-        What the client has not got yet is left out, because it comes as it is now. Of very many, the oldest are left out.
+        Rows that the client has not got yet are left out, because they come in their present state. If there are very many, the oldest
+        are left out.
         """
         messages, size = list[bytes](), 0
         new = FEED.again_since(self._again)
@@ -180,5 +180,5 @@ class Position:
 
 
 def _line(row: bytes) -> bytes:
-    """JSON that was posted has line breaks between its tokens only."""
+    """The row in one line. Its JSON has line breaks only between tokens."""
     return row.replace(b"\n", b" ").replace(b"\r", b" ")

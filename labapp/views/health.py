@@ -17,7 +17,7 @@ class Ping(View):
 
 @app.page("/health/live")
 class Live(View):
-    """An answer says that the event loop turns."""
+    """An answer shows that the event loop runs."""
 
     async def get(self, request: Request) -> Response:
         return json_response({"status": "live"})

@@ -48,4 +48,4 @@ def ensure_own_page(request: Request) -> None:
         or URL(origin).host not in LOOPBACK
         or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin"
     ):
-        raise Refused(403, "Only the page of this lab may do that, by its own address.")
+        raise Refused(403, "Only this lab's own page may do that.")

@@ -1,6 +1,6 @@
 """`/offsets` and `/keys`: which offsets and which keys have a row.
 
-A client can tell in few requests what became of many events that it sent.
+With few requests, a client learns what became of many events that it sent.
 """
 
 from aiohttp.web import Request, Response
@@ -36,7 +36,7 @@ class RecordedKeys(View):
         ensure_restored()
         keys = request.query.getall("key", [])
         if not 1 <= len(keys) <= KEYS_MAX:
-            raise Refused(400, f"key is given 1 to {KEYS_MAX} times.")
+            raise Refused(400, f"key must be given 1 to {KEYS_MAX} times.")
         rows = {
             key: Position(partition=partition, offset=offset_of(row))
             for partition, owned in event_table.owned.items()

@@ -25,7 +25,7 @@ _TOPICS = {settings.KAFKA_TOPIC, *settings.PRODUCER_TOPICS}
 
 @app.page("/")
 class Root(View):
-    """The only view of `/`: aiohttp refuses a path's method twice."""
+    """The only view of `/`, because aiohttp refuses the same method of a path twice."""
 
     async def __call__(self, request: Request) -> StreamResponse:
         # Faust's dispatch would cost a POST a twentieth of its time, for sensors that nobody reads.
@@ -56,7 +56,7 @@ class Root(View):
 
 
 async def _handed_out() -> list[bytes]:
-    """What waits, up to the size of an answer. It is taken in steps, so that nothing else waits for all of it."""
+    """The events that wait, up to the size of an answer. They are taken in steps, so that the loop serves others in between."""
     events, room = list[bytes](), ANSWER_BYTES_MOST
     while some := FEED.hand_out(HANDED_OUT_A_STEP, room):
         events += some

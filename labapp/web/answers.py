@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-# What an answer has that is made of many rows or events, beside its last one.
+# The most bytes of an answer of many rows or events, without the last one.
 ANSWER_BYTES_MOST = 4_000_000
-# Of such an answer, what is written at once.
+# How many bytes of such an answer are written at once.
 PART_BYTES = 32 * 1024
 
 
@@ -33,7 +33,7 @@ _turn = asyncio.Lock()
 
 @asynccontextmanager
 async def own_turn() -> AsyncIterator[None]:
-    """For work of milliseconds without an await: one a turn of the loop. Many at once would hold the loop for the sum of their times."""
+    """For work that takes milliseconds without an await. The loop serves others between two such tasks."""
     async with _turn:
         yield
         await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def own_turn() -> AsyncIterator[None]:
 def json_list_response(head: bytes, items: Sequence[bytes], tail: bytes) -> web.Response:
     """An answer of `head`, the items with commas between them, and `tail`, which are JSON text together.
 
-    It leaves in parts. So the loop serves others in between, and a slow client holds one part in memory, beside items that others share.
+    It is sent in parts. So the loop serves others in between. A slow client holds one part in memory, and items that others share.
     """
     size = len(head) + sum(map(len, items)) + max(0, len(items) - 1) + len(tail)
     headers = {"Content-Length": str(size)}

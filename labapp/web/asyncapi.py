@@ -1,4 +1,4 @@
-"""`/asyncapi.json`: what is in the topics, as an AsyncAPI 3.0 document, made from the same types as HTTP's answers."""
+"""`/asyncapi.json`: the content of the topics, as an AsyncAPI 3.0 document, made from the same types as HTTP's answers."""
 
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ def document() -> dict[str, Any]:
     schemas = Schemas()
     messages = {
         "event": _message("An event, as it was posted.", schemas.of(shapes.Produced), schemas.of(shapes.RecordHeaders)),
-        "row": _message("What the table keeps of an event; no value deletes it.", schemas.of(shapes.Row)),
+        "row": _message("What the table keeps of an event. A message without a value deletes the row.", schemas.of(shapes.Row)),
         "deadLetter": _message("A record that could not be recorded.", _ANYTHING, schemas.of(shapes.DeadLetterHeaders)),
     }
     channels = {

@@ -1,4 +1,4 @@
-"""Who may ask: by the name under which a worker is asked, by the page that asks, and by API_TOKEN."""
+"""Checks whether a caller is allowed: by the request's Host, by the page that sent it, and by API_TOKEN."""
 
 import re
 import socket
@@ -20,10 +20,10 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+?)\.?)(?::[0-9]{1,5})?", re.
 
 
 def host_checked(own_names: Callable[[], Iterable[str]]) -> Middleware:
-    """Refuses a request whose Host is no name of this worker, for every address.
+    """Refuses a request whose Host is not a name of this worker, for every address.
 
-    A page of another site can make its own name lead to this machine (DNS rebinding), and its browser then takes this worker for a part
-    of that site. Only the header Host tells the difference. A request without it comes from no browser.
+    Another site can make its own name resolve to this machine (DNS rebinding). A browser then takes this worker for a part of that site.
+    Only the header Host tells the difference. A request without that header does not come from a browser.
     """
     always = {*LOOPBACK, socket.gethostname(), *settings.ALLOWED_HOSTS}
 
@@ -34,7 +34,7 @@ def host_checked(own_names: Callable[[], Iterable[str]]) -> Middleware:
             bound = request.transport.get_extra_info("sockname") if request.transport else None
             allowed = {name.lower() for name in (*always, *own_names(), bound[0] if bound else "")}
             if not allowed.issuperset(hosts):
-                raise Refused(421, "This worker has no such name: ALLOWED_HOSTS lists those that it has beside this machine's.")
+                raise Refused(421, "The header Host is not a name of this worker: ALLOWED_HOSTS may list further names.")
         return await handler(request)
 
     return checked
@@ -49,13 +49,13 @@ def _name(host: str) -> str | None:
 def ensure_allowed_page(request: web.Request) -> None:
     """Raises Refused for the request of a page that is neither this worker's nor of one of CORS_ORIGINS.
 
-    A page of another site can't read the answer. But it can have the request sent, as by an image of this address. A browser then says so
-    in Sec-Fetch-Site.
+    A page of another site can't read the answer. But it can send the request, for example as the address of an image. The browser then
+    says so in Sec-Fetch-Site.
     """
     origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
     if site == "same-origin" or (site == "none" if origin is None else origin in (*settings.CORS_ORIGINS, _own_origin(request))):
         return
-    raise Refused(403, "Another site's page asks, and CORS_ORIGINS does not list it.")
+    raise Refused(403, "A page of another site sent this request, and CORS_ORIGINS does not list that site.")
 
 
 def _own_origin(request: web.Request) -> str:
@@ -63,7 +63,7 @@ def _own_origin(request: web.Request) -> str:
 
 
 def asks_for_page(request: web.Request) -> bool:
-    """Whether a request for `/` is that of a browser for the page."""
+    """Whether a browser asks for the page with a request for `/`."""
     return settings.PRODUCES and "text/html" in request.headers.get("Accept", "")
 
 
@@ -71,7 +71,7 @@ def asks_for_page(request: web.Request) -> bool:
 async def token_checked(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuses a request without API_TOKEN if it needs one. CORS preflights need none."""
     if _needs_token(request) and not _has_token(request):
-        sentence = "This needs the header Authorization: Bearer with the worker's API_TOKEN."
+        sentence = "This request needs the header Authorization: Bearer with the worker's API_TOKEN."
         raise Refused(401, sentence, headers={"WWW-Authenticate": "Bearer"})
     return await handler(request)
 

@@ -1,4 +1,4 @@
-"""What each request passes before its view: errors become answers."""
+"""The middlewares of every request. They turn errors into answers."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from labapp.web.callers import Handler, Middleware
 from labapp.web.requests import traceparent_of
 
 log = logging.getLogger(__name__)
-# What is not HTTP is answered 400. An operator can't mend it, so it is not logged.
+# Bytes that are not HTTP are answered 400. An operator can't fix them, so they are not logged.
 _NOT_HTTP = (HttpProcessingError, web.RequestPayloadError)
 logging.getLogger("aiohttp.server").addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _NOT_HTTP)))
 
@@ -27,7 +27,7 @@ _SENTENCES = {
 def closing_once(stopping: Callable[[], bool]) -> Middleware:
     """Closes each connection with its next answer once the worker stops, so that the client's next request goes to another worker.
 
-    A proxy or a client that keeps a connection would send its next request into the one that is being closed.
+    Else a proxy or a client that keeps a connection would send its next request into a connection that is being closed.
     """
 
     @web.middleware

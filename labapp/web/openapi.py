@@ -1,4 +1,4 @@
-"""`/openapi.json`: what HTTP takes and answers, as an OpenAPI 3.1 document. Paths are listed here; shapes are types."""
+"""`/openapi.json`: HTTP's requests and answers, as an OpenAPI 3.1 document. This module lists the paths. Types describe the shapes."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -17,26 +17,26 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}}}
 _JSON_OBJECT = {"application/json": {"schema": {"type": "object"}}}
 _HTML = {"text/html": {"schema": {"type": "string"}}}
 _STREAM_TEXT = (
-    "A row a message. The id is a position to resume from. An event `gap` names offsets whose rows may have expired unsent. "
-    "An event `again` has a row whose record was delivered again. Those that come while the client is away are not sent."
+    "Each message is a row. Its id is a position to resume from. An event `gap` names offsets whose rows may have expired unsent. "
+    "An event `again` has a row whose record was delivered again. It is not sent to a client that was away."
 )
 _STREAM = {"text/event-stream": {"schema": {"type": "string", "description": _STREAM_TEXT}}}
-# Whatever API_TOKEN_FOR says.
+# These need no token, whatever API_TOKEN_FOR says.
 _WITHOUT_TOKEN = ("/ping", "/health/live", "/health/ready")
 _SENTENCES = {
     200: "As asked.",
     400: "The request is not as described here.",
-    401: "This needs the worker's API_TOKEN, and the request does not bring it.",
-    403: "A page asks that may not.",
+    401: "The request lacks the worker's API_TOKEN.",
+    403: "The page that sent the request is not allowed to.",
     404: "There is nothing of that kind here, or this worker does not consume.",
     405: "This worker does not produce.",
     408: "The body did not arrive in time.",
     409: "Another experiment is under way.",
     413: "The body, or the record, is too large.",
     415: "The Content-Type is not application/json.",
-    421: "The Host is no name of this worker.",
+    421: "The header Host is not a name of this worker.",
     502: "The lab refused, or failed.",
-    503: "Not at the moment.",
+    503: "This is not possible at the moment.",
     504: "The lab took too long.",
 }
 
@@ -51,7 +51,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """`answers` has a type for each status, or content by its media type. `errors` are the statuses that answer shapes.Error."""
+    """`answers` has, for each status, a type or contents by media type. `errors` are the statuses whose body is shapes.Error."""
 
     method: str
     path: str
@@ -91,7 +91,7 @@ OPERATIONS = [
     Operation(
         method="get",
         path="/",
-        summary="The page; or what was consumed since the last call, each event once; or where consumers are",
+        summary="The page, or the events consumed since the last call (each event once), or the addresses of consumers",
         answers={200: {"application/json": list[dict[str, Any] | str], **_HTML}},
         errors=(403,),
     ),
@@ -191,7 +191,7 @@ OPERATIONS = [
 
 
 class Schemas:
-    """JSON schemas of types, and in `components` what they refer to."""
+    """The JSON schemas of types. `components` has the schemas that they refer to."""
 
     def __init__(self) -> None:
         self.components: dict[str, Any] = {}
@@ -209,7 +209,7 @@ def document() -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = _described(operation, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "labapp", "version": VERSION, "description": "One worker: events in, rows out, and what it knows of Kafka."},
+        "info": {"title": "labapp", "version": VERSION, "description": "The HTTP interface of one worker: events, rows and Kafka's state."},
         "paths": paths,
         "components": {"schemas": schemas.components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }

@@ -1,4 +1,4 @@
-"""What views read of a request: its body, its query, its trace. Each raises Refused for what can't be read."""
+"""Reads the parts of a request that views need: its body, its query, its trace. Raises Refused for a part that can't be read."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from labapp.web.answers import Refused
 BODY_TIMEOUT_SECONDS = 10
 WAIT_SECONDS_MAX = 10
 
-# `int` would take a time that grows with the square of the digits. Offsets of Kafka have up to 19, of which 18 will do.
+# The time of `int` grows with the square of the digits. Kafka's offsets have up to 19 digits, but 18 are enough.
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*([0-9]{1,6})\s*(?:$|[,;])", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -20,7 +20,7 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 async def body_of(request: web.Request) -> bytes:
     """The whole body. A client that sends it too slowly is refused, so that it holds nothing for long."""
     try:
-        if request.content.is_eof():  # it came with the headers, as a small one does
+        if request.content.is_eof():  # a small body comes with the headers
             return await request.read()
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await request.read()
@@ -36,7 +36,7 @@ def whole_number(request: web.Request, name: str, default: int | None, least: in
     if text is None and default is not None:
         return default
     if text is None or not _WHOLE_NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise Refused(400, f"{name} is a whole number from {least} to {most}.")
+        raise Refused(400, f"{name} must be a whole number from {least} to {most}.")
     return int(text)
 
 
@@ -48,11 +48,11 @@ def cursor(request: web.Request, name: str) -> Offsets:
     try:
         return offsets.parse(text)
     except ValueError:
-        raise Refused(400, f"{name} is a cursor, as the field next of an earlier answer gave it.") from None
+        raise Refused(400, f"{name} must be a cursor from the field next of an earlier answer.") from None
 
 
 def wait_seconds(request: web.Request) -> int:
-    """How long the client prefers to wait for what is not there yet (`Prefer: wait=5`, RFC 7240), WAIT_SECONDS_MAX at most."""
+    """How long the client prefers to wait for an event (`Prefer: wait=5`, RFC 7240), WAIT_SECONDS_MAX at most."""
     found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(int(found[1]), WAIT_SECONDS_MAX) if found else 0
 

@@ -1,4 +1,4 @@
-"""Which user of this machine is at the other end of a connection. Linux tells it; of other systems nothing is known."""
+"""Finds the user of this machine at the other end of a connection. Only Linux tells it."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from aiohttp import web
 from labapp.web.answers import Refused
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_ROOT = 0  # may do all of it anyway
+_ROOT = 0  # this user may do everything anyway
 
 
 def ensure_same_user(request: web.Request) -> None:
@@ -19,11 +19,11 @@ def ensure_same_user(request: web.Request) -> None:
         return
     ports = transport.get_extra_info("peername")[1], transport.get_extra_info("sockname")[1]
     if any(owner not in (_ROOT, os.getuid()) for owner in owners(*ports, [table.read_text() for table in TABLES if table.exists()])):
-        raise Refused(403, "Only the user whose lab this is may do that.")
+        raise Refused(403, "Only the user who runs this lab may do that.")
 
 
 def owners(client_port: int, server_port: int, tables: Iterable[str]) -> set[int]:
-    """The users of the client's end of a connection, by the kernel's tables of connections. Empty where they don't list it."""
+    """The users of the client's end of a connection, from the kernel's tables of connections. Empty if the tables don't list it."""
     found = set[int]()
     for table in tables:
         for line in table.splitlines()[1:]:

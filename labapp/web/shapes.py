@@ -19,11 +19,11 @@ OFFSETS_MAX, KEYS_MAX = 1000, 100
 Microseconds = Annotated[int, Meta(description="Microseconds since the epoch.", examples=[1764000000874012])]
 Number = Annotated[int, Meta(ge=0)]
 Key = Annotated[str, Meta(description="The event's key: its Idempotency-Key, else a UUIDv7.")]
-IdempotencyKey = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,128}$", description="The event's key: sent again, it shows once.")]
+IdempotencyKey = Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,128}$", description="The event's key. Sent again, the event shows once.")]
 Keys = Annotated[list[str], Meta(min_length=1, max_length=KEYS_MAX)]
 Traceparent = Annotated[
     str,
-    Meta(description="W3C Trace Context: kept with the event where it is valid, else ignored.", examples=[f"00-{'1' * 32}-{'2' * 16}-01"]),
+    Meta(description="W3C Trace Context: kept with the event if it is valid, else ignored.", examples=[f"00-{'1' * 32}-{'2' * 16}-01"]),
 ]
 # The worker makes cursors and ids.
 Cursor = Annotated[str, Meta(pattern=rf"^{offsets.PATTERN}$", description="The field `next` of an earlier answer.")]
@@ -31,7 +31,7 @@ StreamId = Annotated[str, Meta(pattern=rf"^\d{{1,16}};({offsets.PATTERN})?$", de
 
 
 class Error(TypedDict):
-    """What every answer from 400 on is, but that of a worker that is not ready."""
+    """The body of every answer from 400 on, except that of `/health/ready`."""
 
     error: Annotated[str, Meta(description="One sentence.")]
 
@@ -40,7 +40,7 @@ class Error(TypedDict):
 
 
 class _Posted(TypedDict, total=False):
-    clicked: Annotated[Any, Meta(description="When: epoch milliseconds, ISO 8601 or `HH:MM:SS:mmm`; anything else is only kept.")]
+    clicked: Annotated[Any, Meta(description="The time: epoch milliseconds, ISO 8601 or `HH:MM:SS:mmm`. Other values are only kept.")]
     topic: Annotated[str, Meta(description="Another topic, if PRODUCER_TOPICS allows it.")]
 
 
@@ -49,7 +49,7 @@ class Posted(_Posted):
 
 
 class Produced(_Posted):
-    """A record's value: the posted object, and when it was produced. Those of other programs may be any object."""
+    """A record's value: the posted object, and when it was produced. Records of other programs may have any object."""
 
     produced: Annotated[str, Meta(pattern=r"^\d\d:\d\d:\d\d:\d{3}$", description="The producer's local time.")]
 
@@ -62,7 +62,7 @@ class SentStages(TypedDict):
 
 
 class Sent(TypedDict):
-    """Where the event is, once all in-sync replicas have it."""
+    """Where the event is in Kafka, once all in-sync replicas have it."""
 
     key: Key
     topic: str
@@ -89,7 +89,7 @@ class Row(TypedDict):
     topic: str
     partition: Number
     offset: Number
-    deliveries: Annotated[int, Meta(ge=1, description="How often it was delivered; it is shown once.")]
+    deliveries: Annotated[int, Meta(ge=1, description="How often the event was delivered. It shows once.")]
     value: dict[str, Any]
     stages: RowStages
 
@@ -108,12 +108,12 @@ class RecordHeaders(TypedDict, total=False):
 
 
 class DeadLetterHeaders(RecordHeaders):
-    """The record's own, and behind them where it came from and why."""
+    """The record's own headers, then its origin and the reason."""
 
     topic: str
     partition: Annotated[str, Meta(pattern=r"^\d+$")]
     offset: Annotated[str, Meta(pattern=r"^\d+$")]
-    time: Annotated[str, Meta(description="When it was put here, ISO 8601.")]
+    time: Annotated[str, Meta(description="When it was sent here, ISO 8601.")]
     reason: str
 
 
@@ -133,7 +133,7 @@ class Restore(TypedDict):
     """A restore of the table that is under way."""
 
     offsets_left: Annotated[Number, Meta(description="Changelog offsets still to be read.")]
-    seconds_left: Annotated[float | None, Meta(description="How long yet, at the speed so far; null until that is known.")]
+    seconds_left: Annotated[float | None, Meta(description="The time left, at the speed so far; null until it is known.")]
 
 
 class Offsets(TypedDict):
@@ -141,15 +141,15 @@ class Offsets(TypedDict):
 
     partition: Number
     next_to_record: Annotated[int, Meta(ge=0, description="Each event before this offset is recorded, or is a dead letter.")]
-    end: Annotated[int | None, Meta(description="The offset behind the last record, up to a second old. Null: not known yet.")]
+    end: Annotated[int | None, Meta(description="The offset after the last record, up to a second old. Null: not known yet.")]
     oldest_kept: Annotated[int | None, Meta(description="The offset of the oldest row; older ones have expired. Null: none has.")]
-    commits: Annotated[list[offsets.Commit], Meta(description="The newest by this worker, oldest first. It commits at most every 0.2 s.")]
+    commits: Annotated[list[offsets.Commit], Meta(description="The newest commits, oldest first. A worker commits at most every 0.2 s.")]
 
 
 class Recorded(Offsets):
     """Which offsets of a range have a row, and how far the worker was at the same moment."""
 
-    rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key, if that has 128 characters or fewer.")]
+    rows: Annotated[dict[str, Number], Meta(description="The offset of each row, by its key. Keys over 128 characters are left out.")]
 
 
 class Position(TypedDict):
@@ -171,7 +171,7 @@ class Status(TypedDict):
     restore: Restore | None
     offsets: list[Offsets]
     acks: Annotated[str, Meta(description="Which acknowledgements the producer waits for: all, 1 or 0.", examples=["all"])]
-    slow_ms: Annotated[Number, Meta(description="How slow an experiment of the local lab makes it, in milliseconds an event.")]
+    slow_ms: Annotated[Number, Meta(description="Milliseconds an event by which an experiment of the local lab slows it down.")]
     started_us: Microseconds
     now_us: Microseconds
 
@@ -179,9 +179,9 @@ class Status(TypedDict):
 class Arguments(TypedDict, total=False):
     """What an experiment takes beside its name. Each takes only some of these."""
 
-    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: how long at most.")]
+    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: the longest time.")]
     ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event.")]
-    acks: Annotated[str, Meta(pattern="^(1|all)$", description="acks: what the producer starts again with.")]
+    acks: Annotated[str, Meta(pattern="^(1|all)$", description="acks: the acknowledgements that the restarted producer waits for.")]
     key: Annotated[str, Meta(pattern="^[!-~]{1,128}$", description="write: the record's key.")]
     value: Annotated[str, Meta(max_length=1000, description="write, resend: the record's value, any text.")]
     place: Annotated[str, Meta(pattern=r"^\d{1,9}:\d{1,18}$", description="resend: partition and offset of the dead letter.")]
@@ -211,7 +211,7 @@ class Facts(TypedDict):
     stages: list[str]
     here_too: bool
     consumers: list[Consumer]
-    experiments: Annotated[dict[str, list[str]], Meta(description="What the lab can do, each to what. Empty outside the lab.")]
+    experiments: Annotated[dict[str, list[str]], Meta(description="Each experiment, with the names that it takes. Empty outside the lab.")]
 
 
 # -- records, as people read them
@@ -235,4 +235,4 @@ class Records(TypedDict):
     """Newest first."""
 
     records: list[Record]
-    truncated: Annotated[bool, Meta(description="Whether there are fewer than asked for because they are large.")]
+    truncated: Annotated[bool, Meta(description="Whether records are left out because they are large.")]

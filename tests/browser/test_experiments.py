@@ -273,7 +273,7 @@ def test_rewind(page: Page, whole_lab: Lab) -> None:
     experiment_done(page)
 
     expect(told(page)).to_contain_text("Stopping consumer: only a group without members can be rewound.")
-    expect(told(page)).to_contain_text(re.compile(r"\d+ events come again\."))
+    expect(told(page)).to_contain_text(re.compile(r"\d+ events will be delivered again\."))
     happened(page, "first-group rewound")
     proven(page, 10)
     expect(page.locator("#proof-line")).to_contain_text("10 were delivered again, and recorded once.")

@@ -28,7 +28,7 @@ def test_send_with_token(context: BrowserContext, start_worker: Callable[..., Wo
     page.keyboard.press("Escape")
     expect(page.locator("#send")).to_have_text("Send 10 events")  # the burst is over, and nobody is asked again
     expect(dialog).to_be_hidden()
-    expect(page.locator("#send-problem")).to_contain_text("This needs the header Authorization: Bearer")
+    expect(page.locator("#send-problem")).to_contain_text("This request needs the header Authorization: Bearer")
     proof(page, acknowledged=0, recorded=0)
 
     page.locator("#send").click()

@@ -1,4 +1,4 @@
-"""Arguments, one run a seed, the table; or a control."""
+"""Reads the arguments, makes one run for each seed, and prints the table. Or runs a control."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ LOGS = Path("test-output/faults")
 
 def main() -> int:
     options = _options()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that brokers are away is no news here
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # here it is expected that brokers are away
     if options.control:
         outcome, found = control(options.control)
         print(f"\ncontrol {options.control}\n{report.counts(outcome)}\n{report.details(outcome)}")
@@ -34,12 +34,12 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Faults under load, then a count of every event.")
-    parser.add_argument("--seconds", type=float, default=600, help="of each seed")
+    parser.add_argument("--seconds", type=float, default=600, help="how long each seed's run lasts")
     parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--rate", type=int, default=150, help="events a second")
     parser.add_argument("--overlapping", type=float, default=OVERLAPPING, help="the share of steps in which two faults overlap")
     parser.add_argument("--only", nargs="+", metavar="FAULT", help="these faults, such as 'kill broker-1'; default: all")
-    parser.add_argument("--control", choices=CONTROLS, help="a run in which this tool must find something; exit code 0 if it does")
+    parser.add_argument("--control", choices=CONTROLS, help="a run in which this tool must find something; the exit code is 0 if it does")
     options = parser.parse_args()
     options.kinds = [fault for fault in FAULTS if not options.only or fault.what in options.only]
     if unknown := set(options.only or ()) - {fault.what for fault in FAULTS}:

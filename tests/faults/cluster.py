@@ -1,4 +1,4 @@
-"""What the faults ask of Kafka, and change in it: by plain aiokafka, past the network that is struck."""
+"""What the faults ask of Kafka, and change in it. It uses plain aiokafka, and bypasses the network with the faults."""
 
 import asyncio
 import time
@@ -23,12 +23,12 @@ async def coordinator(bootstrap: str, group: str) -> str:
             try:
                 async with _admin(bootstrap) as admin:
                     return _name(await admin.find_coordinator(group))
-            except (KafkaError, OSError):  # it moves just now
+            except (KafkaError, OSError):  # the coordinator is just moving
                 await asyncio.sleep(0.1)
 
 
 async def unsettled(bootstrap: str, group: str, members: int, seconds: float) -> str:
-    """Waits until the group is stable with so many members. After so many seconds: what it is instead; before, an empty text."""
+    """Waits until the group is stable with so many members, and returns an empty text. After a time-out it returns the group's state."""
     deadline, found = time.monotonic() + seconds, ""
     while True:
         try:
@@ -46,7 +46,7 @@ async def unsettled(bootstrap: str, group: str, members: int, seconds: float) ->
 
 
 async def leader(bootstrap: str, topic: str, partition: int) -> str | None:
-    """The name of the broker that leads it; None where none does."""
+    """The name of the broker that leads the partition; None if none does."""
     async with _admin(bootstrap) as admin:
         id_ = (await _described(admin, topic, partition))["leader"]
         return None if id_ < 0 else _name(id_)

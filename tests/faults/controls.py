@@ -1,9 +1,9 @@
-"""Runs in which events must be missing, or rows wrong: they show that the tool finds what it looks for.
+"""Runs in which events must be missing, or rows wrong. They show that the tool finds what it looks for.
 
-`acks`: a write is acknowledged by the leader alone, whose follower is frozen; then the leader is killed and the follower leads. (With
-no acknowledgement at all the app has no offset to answer with, so each post would be a 500.)
+`acks`: the leader alone acknowledges a write, while its follower is frozen. Then the leader is killed, and the follower leads. (With acks=0
+the app has no offset for its answer, so each post would be answered 500.)
 
-`writers`: a program that is not the partition's owner writes other events' values into the changelog, as an owner without fencing would.
+`writers`: a program that does not own the partition writes other events' values into the changelog, as an owner without fencing would.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from tests.faults.target import CHANGELOG, CONSUMERS, TOPIC, Target, target
 
 RATE = 150
 SECONDS = 8
-GIVE_UP_SECONDS = 15  # what is missing stays so
+GIVE_UP_SECONDS = 15  # missing events stay missing
 ROWS_WRITTEN = 5  # a partition
 
 
 async def lose_leader(target: Target, seconds: float) -> None:
-    """What the leader alone has is gone."""
+    """The records that only the leader has are lost."""
     leader = await cluster.leader(target.brokers, TOPIC, 0)
     assert leader is not None
     await asyncio.to_thread(lose, target.lab, leader, lambda text: None)
 
 
 async def write_beside(target: Target, seconds: float) -> None:
-    """The newest rows of each partition get the oldest one's value; then every consumer restores its rows."""
+    """Gives the newest rows of each partition the oldest row's value. Then every consumer restores its rows."""
     await asyncio.to_thread(write_foreign_rows, target)
     for name in CONSUMERS:
         await asyncio.to_thread(processes.kill, target.lab, name)
@@ -59,7 +59,7 @@ CONTROLS: dict[str, tuple[Strike, dict[str, str], Callable[[Outcome], int]]] = {
 
 
 def control(name: str, say: Say = say_at_once) -> tuple[Outcome, int]:
-    """What was found, and how much of it is what must be found: nothing where a worker is not ready, whose rows nobody can see."""
+    """The outcome, and how many of the things that must be found it has. Zero if a worker is not ready, because nobody sees its rows."""
     strike, settings, found = CONTROLS[name]
     fault = Fault(f"control {name}", strike, (0.0, 0.0), frozenset(BROKERS))
     with target(**settings) as struck:

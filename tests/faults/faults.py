@@ -1,4 +1,4 @@
-"""Every fault. Each takes how long it lasts, and has ended what it began when it returns."""
+"""Every fault. Each takes its duration, and has ended its effect when it returns."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ LEADERLESS_SECONDS = (2.0, 10.0)
 
 @dataclass(frozen=True)
 class Fault:
-    """`seconds`: the least and the most that it lasts. `touches`: two faults that touch the same never overlap."""
+    """`seconds`: the shortest and the longest duration. `touches`: two faults that touch the same part never overlap."""
 
     what: str
     strike: Strike
@@ -58,7 +58,7 @@ def freeze(name: str) -> Fault:
 
 
 def network(trouble: Trouble, *names: str) -> Fault:
-    """Between all workers and these brokers."""
+    """A trouble of the network between all workers and these brokers."""
 
     async def strike(target: Target, seconds: float) -> None:
         struck = [await cluster.coordinator(target.brokers, GROUP) if name == COORDINATOR else name for name in names]
@@ -70,7 +70,7 @@ def network(trouble: Trouble, *names: str) -> Fault:
 
 
 def no_leader(topic: str, what: str) -> Fault:
-    """Partition 0 has its one copy on a broker that is down, while every other partition has a leader."""
+    """Partition 0 has its only replica on a broker that is down, while every other partition has a leader."""
 
     async def strike(target: Target, seconds: float) -> None:
         name, partition = BROKERS[0], 0

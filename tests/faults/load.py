@@ -15,7 +15,7 @@ def now_us() -> int:
 
 
 async def send(url: Callable[[], str], rate: int, outcome: Outcome, over: asyncio.Event) -> None:
-    """Posts `rate` events a second, each to what `url` says then, whatever the answers, until `over`; returns when all are answered."""
+    """Posts `rate` events a second until `over`, whatever the answers. Asks `url` for each address. Returns when all are answered."""
     under_way: set[asyncio.Task[None]] = set()
     timeout = aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -36,7 +36,7 @@ async def post(session: aiohttp.ClientSession, url: str, key: str, outcome: Outc
             if response.status == 200:
                 answer = await response.json()
                 outcome.acknowledged[key] = Acknowledged(answer["partition"], answer["offset"], now_us())
-            elif response.status in (502, 503, 504):  # the two others are a proxy's
+            elif response.status in (502, 503, 504):  # 502 and 504 are a proxy's
                 outcome.refusals[f"{response.status} {(await response.text())[:80]}"] += 1
             else:
                 raise SystemExit(f"A post was answered {response.status}: {await response.text()}")

@@ -20,7 +20,7 @@ class Outcome:
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[tuple[str, int]] = field(default_factory=list)  # of each step: what, since when in microseconds
     until_us: int = 0
-    limbo: dict[str, str] = field(default_factory=dict)  # who is not ready at the end: a worker, Kafka, or the group; and why
+    limbo: dict[str, str] = field(default_factory=dict)  # what is not ready at the end (a worker, Kafka, or the group), and why
 
     @property
     def refused(self) -> int:
@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def wrong(self) -> set[str]:
-        """Keys whose row is not of what was posted under them."""
+        """Keys whose row has another value than the one posted."""
         return {row["key"] for row in self.rows if not self._is_right(row)}
 
     @property
@@ -49,6 +49,6 @@ class Outcome:
         value = {name: value for name, value in row["value"].items() if name != "produced"}
         if value != self.posted.get(row["key"]):
             return False
-        # The producer may append an event twice; the row is of the first, the acknowledgement may be of the second.
+        # The producer may append an event twice. The row is of the first record, and the acknowledgement may be of the second.
         answer = self.acknowledged.get(row["key"])
         return answer is None or (row["partition"] == answer.partition and row["offset"] <= answer.offset)

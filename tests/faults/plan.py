@@ -1,4 +1,4 @@
-"""Which faults come, drawn from a seed alone: the same seed, the same plan."""
+"""Draws the plan of faults from a seed alone. The same seed gives the same plan."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.faults.faults import Fault
 
 OVERLAPPING = 0.5  # of all steps
-# A fault that is over at once still has consequences, in which a second one may fall.
+# A fault that is over at once still has consequences. A second fault may come during them.
 CONSEQUENCES_SECONDS = 4.0
 PAUSE_SECONDS = (1.0, 6.0)
 
@@ -32,7 +32,7 @@ class Step:
 
 
 def plan(kinds: Sequence[Fault], seed: int, overlapping: float = OVERLAPPING) -> Iterator[Step]:
-    """Steps without end. Each fault comes first in one once before any does so twice."""
+    """Endless steps. Each fault comes first in one step before any fault comes first in a second step."""
     draw, waiting = random.Random(seed), list[Fault]()
     while True:
         waiting = waiting or draw.sample(kinds, len(kinds))

@@ -1,7 +1,7 @@
 """What the run found, as a table in Markdown and one line of counts: pure.
 
-*Stand-still*: the longest time, from a step's begin until the next one's, in which one of the partitions got no event acknowledged (posts),
-or recorded (rows: by the rows' own *consumed*).
+*Stand-still*: the longest time in a step in which a partition got no event acknowledged (posts) or recorded (rows). A step lasts until the
+next one begins. For rows, their own *consumed* counts.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ Stood = tuple[list[float], list[float]]  # seconds, each time: posts, rows
 
 
 def stand_stills(outcome: Outcome) -> dict[str, Stood]:
-    """By step: seconds in which a partition stood still, each time, for posts and for rows."""
+    """By step: the seconds of each stand-still of a partition, for posts and for rows."""
     posts: dict[int, list[int]] = defaultdict(list)
     rows: dict[int, list[int]] = defaultdict(list)
     for answer in outcome.acknowledged.values():
@@ -38,7 +38,7 @@ def longest_gap(times_us: Sequence[int], since_us: int, until_us: int) -> int:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """One row a fault that came alone, and one for all that came two at a time; below, which two stood still longest."""
+    """A row for each fault that came alone, and one for all pairs. Below the table, the pair with the longest stand-still."""
     stood: dict[str, Stood] = defaultdict(lambda: ([], []))
     pairs = []
     for outcome in outcomes:
@@ -68,7 +68,7 @@ def counts(outcome: Outcome) -> str:
 
 
 def details(outcome: Outcome, most: int = 20) -> str:
-    """Which keys and which workers; empty where nothing failed."""
+    """Names the keys and the workers that failed. Empty if nothing failed."""
     lines = [f"refused {count}: {why}" for why, count in outcome.refusals.most_common(most)]
     lines += [f"{what}: {' '.join(sorted(keys)[:most])}" for what, keys in (("missing", outcome.missing), ("wrong", outcome.wrong)) if keys]
     lines += [f"limbo: {name} {why}" for name, why in outcome.limbo.items()]

@@ -1,4 +1,4 @@
-"""Load and faults together, then the wait until every event is found."""
+"""Runs load and faults together, then waits until every event is found."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ def say_at_once(text: str) -> None:
 async def run(
     target: Target, seconds: float, steps: Iterator[Step], rate: int, say: Say = say_at_once, give_up_seconds: float = GIVE_UP_SECONDS
 ) -> Outcome:
-    """Strikes for so long, or until a worker is in limbo; then waits until all is found, for `give_up_seconds` at most."""
+    """Injects faults for so long, or until a worker stays unready. Then waits until all is found, for `give_up_seconds` at most."""
     outcome, over = Outcome(), asyncio.Event()
     sender = asyncio.create_task(send(lambda: target.producer, rate, outcome, over))
     end = time.monotonic() + seconds
@@ -45,7 +45,7 @@ async def run(
     outcome.until_us = now_us()
     if not outcome.limbo:
         await recover(target, outcome, "the last step")
-        # A worker that left the group and is not aware of it may call itself ready.
+        # A worker that does not know that it left the group may call itself ready.
         if why := await cluster.unsettled(target.brokers, GROUP, len(CONSUMERS), LIMBO_SECONDS):
             outcome.limbo["group"] = why
     give_up = time.monotonic() + give_up_seconds
@@ -61,7 +61,7 @@ async def strike(target: Target, drawn: Drawn, say: Say) -> None:
     await asyncio.sleep(drawn.begins_seconds)
     try:
         await drawn.fault.strike(target, drawn.lasts_seconds)
-    except (LabError, KafkaError, TimeoutError, OSError) as exc:  # the other fault was in its way
+    except (LabError, KafkaError, TimeoutError, OSError) as exc:  # the other fault prevented it
         say(f"         {drawn.fault.what}: {exc}")
 
 

@@ -1,6 +1,6 @@
 """Half an hour that must end with flat memory: `python -m tests.faults.soak`.
 
-It sends events at a steady rate, reads two streams, keeps a page open in a browser, and strikes every two minutes with a fault that ends no
+It sends events at a steady rate, reads two streams, and keeps a page open in a browser. Every two minutes it injects a fault that ends no
 worker. Then it looks for each acknowledged key in the changelog, since the workers keep the newest rows only. It fits a straight line to
 the memory of each worker.
 """

@@ -1,7 +1,7 @@
-"""What faults strike: a lab with a network of its own between workers and brokers, and the supervisor that starts again what ended.
+"""The target of faults: a lab with a network of its own between workers and brokers. Its supervisor restarts processes that ended.
 
-The brokers have a second listener for the workers, which tells them the port of a proxy. Brokers talk to each other, and this
-tool to them, by the first one: a trouble of the network is one between workers and brokers only.
+The brokers have a second listener for the workers, which advertises the port of a proxy. The brokers and this tool use the first listener.
+So faults of the network are only between workers and brokers.
 """
 
 import http.client
@@ -19,12 +19,12 @@ from labapp.lab import BROKERS, KAFKA, PORTS, WORKERS, Lab, LabError, processes,
 from tests.proxy import Network, Trouble
 from tests.worker import free_port
 
-# The lab's `fan-out` joins the others' group here: two partitions, three consumers, so one of them is spare.
+# Here the lab's `fan-out` joins the group of the others. The group has two partitions and three consumers, so one is spare.
 SPARE = "fan-out"
 CONSUMERS = ("consumer", "second-consumer", SPARE)
 TOPIC, GROUP = "first-topic", "first-group"
 CHANGELOG = f"{GROUP}-events-changelog"
-# How long a worker may take to be ready once nothing troubles it. It may end meanwhile and be started again.
+# How long a worker may take to be ready after the faults. It may end meanwhile and be started again.
 LIMBO_SECONDS = 60
 LAST_LINES = 5
 
@@ -36,12 +36,12 @@ class Target:
 
     @property
     def brokers(self) -> str:
-        """Bootstrap servers for this tool: past the network that is struck."""
+        """The bootstrap servers for this tool, which bypass the network with the faults."""
         return self.lab.bootstrap_servers
 
     @property
     def producer(self) -> str:
-        """Where events are posted."""
+        """The address to which events are posted."""
         return f"http://127.0.0.1:{self.lab.ports['producer']}/"
 
     @property
@@ -50,12 +50,12 @@ class Target:
         return [self.lab.ports[name] for name in CONSUMERS]
 
     def start(self, name: str) -> None:
-        """Starts one that is down; returns at once."""
-        with supervisord.connected(self.lab) as supervisor, suppress(SupervisorFault):  # it is up
+        """Starts a process that is down. Returns at once."""
+        with supervisord.connected(self.lab) as supervisor, suppress(SupervisorFault):  # it already runs
             supervisor.startProcess(supervisord.full_name(name), False)
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Raises LabError where it does not run."""
+        """Raises LabError if the process does not run."""
         pid = {status.name: status.pid for status in processes.statuses(self.lab)}[name]
         if pid is None:
             raise LabError(f"{name} is not running.")
@@ -63,7 +63,7 @@ class Target:
             os.kill(pid, number)
 
     def heal(self) -> None:
-        """Ends every trouble, and starts what is down. Raises LabError if a part of Kafka is not ready in the lab's time."""
+        """Ends every fault, and starts what is down. Raises LabError if a part of Kafka is not ready within the lab's time-out."""
         self.network.trouble(Trouble.NONE)
         for name in (*KAFKA, *WORKERS):
             with suppress(LabError):
@@ -73,7 +73,7 @@ class Target:
             processes.start(self.lab, name, lambda text: None)
 
     def in_limbo(self, seconds: float = LIMBO_SECONDS) -> dict[str, str]:
-        """Waits until all workers are ready at once. After so many seconds: who is not, and why, with the last lines of its log."""
+        """Waits until all workers are ready together. After a time-out: who is not, and why, with the last lines of its log."""
         deadline = time.monotonic() + seconds
         while late := {name: why for name in WORKERS if (why := self._not_ready(name))}:
             if time.monotonic() > deadline:
@@ -134,6 +134,6 @@ def _overrides(
         for name in WORKERS
     }
     workers[SPARE]["CONSUMER_GROUP"] = GROUP
-    # A broker that was down leads its partitions again soon, and not after 5 minutes: else a fault of it would strike nothing.
+    # A broker that was down soon leads its partitions again, not after 5 minutes. Else a fault of it would have no effect.
     controller = {"leader.imbalance.check.interval.seconds": "3", "leader.imbalance.per.broker.percentage": "0"}
     return {**brokers, **workers, "controller": controller}

@@ -98,7 +98,7 @@ def test_a_dead_letter_is_mended(kafka: Kafka, names: dict[str, str], start_work
     wait_for(lambda: topics.read(kafka.bootstrap, dlq), "the dead letter")
 
     refused = resend(kafka, names, "--all", "--value", "{}")
-    assert (refused.returncode, refused.stderr) == (1, "--value goes with one --place.\n")
+    assert (refused.returncode, refused.stderr) == (1, "--value needs exactly one --place.\n")
     assert resend(kafka, names, "--place", "1:0", "--value", '{"id":1}').returncode == 0
 
     row = wait_for(lambda: worker.rows(), "the row")[0]

@@ -29,7 +29,7 @@ def test_a_topic_and_a_changelog_with_other_partition_counts(kafka: Kafka, names
 
     said = refused(start_worker())
 
-    assert said.startswith(f"The topic {names['KAFKA_TOPIC']} has 3 partitions and the table's changelog {changelog} has 2, ")
+    assert said.startswith(f"The topic {names['KAFKA_TOPIC']} has 3 partitions, but the table's changelog {changelog} has 2: ")
 
 
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])

@@ -237,7 +237,7 @@ class TestSettings:
         assert request(port, "GET", "/ping").body.decode() == "pong:second-group"
         done(whole.lab, "stop", "fan-out")
         for setting in ("CONSUMER_GROUP", "CONSUMER_GROUP=$(id)", "CONSUMER_GROUP=a b", "*=1"):
-            assert "is no setting" in run(whole.lab, "start", "fan-out", setting).stderr
+            assert "is not a setting" in run(whole.lab, "start", "fan-out", setting).stderr
         done(whole.lab, "stop", "broker-2")
         assert run(whole.lab, "start", "broker-2", "A=1").stderr == "broker-2 takes no settings: only workers do.\n"
 
@@ -249,7 +249,7 @@ class TestSettings:
 
         done(whole.lab, "restart", "consumer")
         assert request(port, "GET", "/status").json["slow_ms"] == 0
-        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer is no consumer: choose one of")
+        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer is not a consumer: choose one of")
         assert run(whole.lab, "slow", "fan-out", "30").stderr == "fan-out is not running, so there is nothing to slow down.\n"
 
 
@@ -327,7 +327,7 @@ class TestEnd:
 
         second = Running(lab, "kafka").ready()
 
-        assert "was not stopped to the end" in second.output
+        assert "was not stopped completely" in second.output
         assert not left & pids(lab)
         assert "Preparing an empty cluster" not in second.output
         second.stop()
@@ -347,11 +347,11 @@ class TestEnd:
         running = Running(lab, KAFKA_PARTITIONS="many")
 
         assert running.process.wait(60 * PATIENCE) == 1
-        assert re.search("(producer|consumer) does not stay up. The last it said, in", running.output)
+        assert re.search("(producer|consumer) does not stay up. Its last lines, from", running.output)
         assert "The setting KAFKA_PARTITIONS='many' can't be used" in running.output
         assert pids(lab) == set()
 
     def test_clean_data(self, lab: Lab) -> None:
         """The data of a lab that is down can be forgotten."""
-        assert done(lab, "clean-data") == f"The data in {lab.data} is forgotten.\n"
+        assert done(lab, "clean-data") == f"The data in {lab.data} is deleted.\n"
         assert not lab.data.exists()

@@ -46,14 +46,14 @@ def test_a_group_is_rewound(worker: Worker, settings: dict[str, str]) -> None:
 
     tried = run("rewind", "--to", "beginning", "--dry-run", **settings)
     assert (tried.returncode, tried.stderr) == (0, "")
-    assert tried.stdout.splitlines()[-1] == f"{EVENTS} events would come again."
+    assert tried.stdout.splitlines()[-1] == f"{EVENTS} events would be delivered again."
     assert committed(settings) == at_the_end
 
     done = run("rewind", "--to", "beginning", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         *(f"{settings['KAFKA_TOPIC']} {partition}: from {at_the_end.get(partition, 0)} to 0" for partition in (0, 1)),
-        f"{EVENTS} events come again.",
+        f"{EVENTS} events will be delivered again.",
     ]
     assert set(committed(settings).values()) == {0}
 
@@ -71,10 +71,10 @@ def test_places_to_rewind_to(worker: Worker, settings: dict[str, str]) -> None:
     assert worker.stop() == 0
 
     for place, said in {
-        "1": f"{sum(max(0, offset - 1) for offset in at_the_end.values())} events come again.",
-        "999": f"0 events come again, {sum(max(0, offset - 1) for offset in at_the_end.values())} are skipped.",
-        "2026-01-01T00:00:00+00:00": f"{EVENTS} events come again.",
-        datetime.now(UTC).isoformat(): f"0 events come again, {EVENTS} are skipped.",
+        "1": f"{sum(max(0, offset - 1) for offset in at_the_end.values())} events will be delivered again.",
+        "999": f"0 events will be delivered again, and {sum(max(0, offset - 1) for offset in at_the_end.values())} will be skipped.",
+        "2026-01-01T00:00:00+00:00": f"{EVENTS} events will be delivered again.",
+        datetime.now(UTC).isoformat(): f"0 events will be delivered again, and {EVENTS} will be skipped.",
     }.items():
         done = run("rewind", "--to", place, **settings)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, said), (place, done)
@@ -83,5 +83,5 @@ def test_places_to_rewind_to(worker: Worker, settings: dict[str, str]) -> None:
     refused = run("rewind", "--to", "yesterday", **settings)
     assert (refused.returncode, refused.stderr) == (
         1,
-        "--to 'yesterday' can't be used: it is beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.\n",
+        "--to 'yesterday' can't be used: give beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z.\n",
     )

@@ -189,7 +189,7 @@ REFUSALS: dict[str, tuple[Callable[[Secured], Settings], Settings, str]] = {
     "wrong password, SCRAM": (lambda s: by_password(s, "app", "SCRAM-SHA-256"), {"KAFKA_SASL_PASSWORD": "not-it"}, PASSWORD_REFUSED),
     "unknown CA": (lambda s: {**by_password(s), "KAFKA_SSL_CA": s.pem("other-ca")}, {}, "it comes from an unknown CA, so set KAFKA_SSL_CA"),
     "expired": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("EXPIRED")}, {}, "is not accepted: it has expired"),
-    "other name": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("OTHER_NAME")}, {}, "it is made out to another name"),
+    "other name": (lambda s: {**by_certificate(s), "KAFKA_BOOTSTRAP_SERVERS": s.at("OTHER_NAME")}, {}, "it is issued to another name"),
     "no certificate": (by_certificate, {"KAFKA_SSL_CERT": "", "KAFKA_SSL_KEY": ""}, "does not accept a client without a certificate"),
     "stranger": (lambda s: by_certificate(s, "stranger"), {}, "does not accept this client's certificate"),
     "no TLS": (lambda s: {"KAFKA_BOOTSTRAP_SERVERS": s.at("SSL")}, {}, "PROTOCOL=PLAINTEXT may not fit"),

@@ -1,4 +1,4 @@
-"""Arguments, the run, the figures."""
+"""Reads the arguments, makes the run, and prints the figures."""
 
 import argparse
 import asyncio
@@ -48,7 +48,7 @@ def _options() -> argparse.Namespace:
 
 @contextmanager
 def group(options: argparse.Namespace) -> Iterator[tuple[str, list[Restarted], list[Restarted]]]:
-    """Brokers, HAProxy, and all workers ready behind it."""
+    """Starts brokers, HAProxy, and all workers, and returns once all are ready."""
     with ExitStack() as stack:
         lab = Lab(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rolling-"))), {name: free_port() for name in PORTS})
         stack.enter_context(processes.running(lab, KAFKA, lambda text: None))
@@ -71,13 +71,13 @@ def group(options: argparse.Namespace) -> Iterator[tuple[str, list[Restarted], l
         consumers = [start("consumer", free_port()) for _ in range(options.consumers)]
         for one in consumers:
             one.awaited()
-        all_ready(consumers)  # each that joined let the others wait
+        all_ready(consumers)  # each worker that joined made the others wait
         passes(url)
         yield url, producers, consumers
 
 
 async def run(url: str, producers: Sequence[Restarted], consumers: Sequence[Restarted], options: argparse.Namespace) -> Outcome:
-    """Restarts producers and consumers in turn, both at once, as two deployments do it. Then waits until every event is found."""
+    """Restarts producers one by one, and consumers beside them, as two deployments do it. Then waits until every event is found."""
     outcome, over = Outcome(), asyncio.Event()
     sender = asyncio.create_task(send(lambda: url, options.rate, outcome, over))
     await asyncio.sleep(SETTLE_SECONDS)

@@ -1,4 +1,4 @@
-"""What stands in front of the producers, and sends posts only to those that are ready."""
+"""The load balancer of the producers. It sends posts only to producers that are ready."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ HAPROXY_CFG = Path(__file__).with_name("haproxy.cfg")
 
 @contextmanager
 def haproxy(producers: Sequence[int]) -> Iterator[str]:
-    """The address of HAProxy in front of these ports. They may be free as yet: a producer gets requests once it is ready."""
+    """The address of HAProxy in front of these ports. A producer may start later. It gets requests once it is ready."""
     program = shutil.which("haproxy", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None:
         raise SystemExit("HAProxy is not here: on Debian, apt install haproxy.")
@@ -37,13 +37,13 @@ def haproxy(producers: Sequence[int]) -> Iterator[str]:
 
 
 def passes(url: str) -> None:
-    """Returns once HAProxy sends requests on."""
+    """Returns once HAProxy forwards requests."""
     port = int(url.rstrip("/").rpartition(":")[2])
     wait_for(lambda: request(port, "GET", "/ping").status == 200, "a producer behind HAProxy")
 
 
 class Balancer:
-    """A client that asks each producer every so often whether it is ready, and takes those that were in turn; all of them if none was."""
+    """A client that regularly asks each producer whether it is ready. It uses the ready ones in turn, or all if none was ready."""
 
     def __init__(self, producers: Sequence[int]) -> None:
         self._ready = list(producers)
@@ -74,6 +74,6 @@ async def _is_ready(port: int) -> bool:
         async with aiohttp.request("GET", f"http://127.0.0.1:{port}/health/ready", timeout=timeout) as answer:
             return answer.status == 200
     except TimeoutError:
-        return True  # it is slow, as this machine may be
+        return True  # it may be slow on this machine
     except (aiohttp.ClientError, OSError):
         return False

@@ -44,7 +44,7 @@ class Restarted:
 
 
 async def restart_in_turn(workers: Sequence[Restarted], rounds: int, pause_seconds: float) -> None:
-    """Restarts each worker once a round, and lets so many seconds pass after each."""
+    """Restarts each worker once a round, and waits so many seconds after each restart."""
     for number in range(1, rounds + 1):
         for one in workers:
             await asyncio.to_thread(one.restart)

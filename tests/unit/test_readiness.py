@@ -175,7 +175,7 @@ def test_a_topic_made_anew_ends_the_worker_at_once() -> None:
     worker = Worker()
     worker.restarted_logs.add(TP(TOPIC, 0))
     worker.passes(1)
-    assert worker.ended[0].startswith(f"The topic {TOPIC} was deleted and made anew, ")
+    assert worker.ended[0].startswith(f"The topic {TOPIC} was deleted and recreated, ")
     assert worker.readiness.reasons() == worker.ended
 
 

@@ -196,7 +196,7 @@ def test_a_defect_of_ours_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) 
     rows = Rows()
     _, dead_letters = take(rows, records(0))
 
-    assert [reason for _, reason in dead_letters] == ["The consumer failed on it: ZeroDivisionError('oh')"]
+    assert [reason for _, reason in dead_letters] == ["The consumer failed on this record: ZeroDivisionError('oh')"]
 
 
 def test_oldest_kept_is_told_once_rows_may_have_expired() -> None:

@@ -21,6 +21,7 @@ ENCRYPTED_KEY_PEM = (
 )
 TLS = {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA": CA_PEM}
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_USERNAME": "app", "KAFKA_SASL_PASSWORD": "p@ss"}
+URL_REFUSED = "The setting KAFKA_URL can't be used: it must be"
 HEROKU = {
     "KAFKA_URL": "kafka+ssl://one.example:9096,kafka+ssl://two.example:9096",
     "KAFKA_TRUSTED_CERT": CA_PEM,
@@ -100,23 +101,23 @@ def test_host_names_are_checked_without_herokus_ca(tmp_path: Path) -> None:
     ("environment", "sentence"),
     [
         ({**SASL, "KAFKA_SASL_PASSWORD": ""}, "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD."),
-        ({**SASL, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "A KAFKA_SASL_... setting has no use with KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
-        ({**TLS, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "A KAFKA_SSL_... setting has no use with KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
+        ({**SASL, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "A KAFKA_SASL_... setting has no effect with KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
+        ({**TLS, "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "A KAFKA_SSL_... setting has no effect with KAFKA_SECURITY_PROTOCOL=PLAINTEXT"),
         ({**TLS, "KAFKA_SSL_KEY": KEY_PEM}, "The setting KAFKA_SSL_KEY needs KAFKA_SSL_CERT."),
         ({**TLS, "KAFKA_SSL_CA": "", "KAFKA_SSL_CHECK_HOSTNAME": "false"}, "KAFKA_SSL_CHECK_HOSTNAME=false needs KAFKA_SSL_CA."),
         ({**TLS, "KAFKA_SSL_CA": "nowhere.pem"}, "The setting KAFKA_SSL_CA names a file that can't be read (No such file or directory)."),
         ({**TLS, "KAFKA_SSL_CA": sys.executable}, "The setting KAFKA_SSL_CA names a file that is not in PEM form."),
         ({**TLS, "KAFKA_SSL_CA": KEY_PEM}, "The setting KAFKA_SSL_CA has no certificate that can be used"),
-        ({**TLS, "KAFKA_SSL_CERT": CERT_PEM, "KAFKA_SSL_KEY": OTHER_KEY_PEM}, "KAFKA_SSL_CERT and KAFKA_SSL_KEY are no certificate"),
-        ({**TLS, "KAFKA_SSL_CERT": CERT_PEM}, "KAFKA_SSL_CERT and KAFKA_SSL_KEY are no certificate with its key"),
+        ({**TLS, "KAFKA_SSL_CERT": CERT_PEM, "KAFKA_SSL_KEY": OTHER_KEY_PEM}, "KAFKA_SSL_CERT and KAFKA_SSL_KEY are not a certificate"),
+        ({**TLS, "KAFKA_SSL_CERT": CERT_PEM}, "KAFKA_SSL_CERT and KAFKA_SSL_KEY are not a certificate and its key"),
         ({**TLS, "KAFKA_SSL_CERT": CERT_PEM, "KAFKA_SSL_KEY": ENCRYPTED_KEY_PEM}, "The key in KAFKA_SSL_KEY is encrypted"),
         ({**HEROKU, "KAFKA_CLIENT_CERT_KEY": "gone"}, "The setting KAFKA_CLIENT_CERT_KEY names a file that can't be read"),
-        ({"KAFKA_URL": "https://user:s3cret@one.example:9096"}, "The setting KAFKA_URL can't be used: it is a list of kafka+ssl://host:port"),
-        ({"KAFKA_URL": "kafka+ssl://one:9096,kafka://two:9096"}, "The setting KAFKA_URL can't be used: it is a list of kafka+ssl://host"),
-        ({"KAFKA_URL": "kafka+ssl://one"}, "The setting KAFKA_URL can't be used: it is a list of host:port"),
+        ({"KAFKA_URL": "https://user:s3cret@one.example:9096"}, f"{URL_REFUSED} a list of kafka+ssl://host:port"),
+        ({"KAFKA_URL": "kafka+ssl://one:9096,kafka://two:9096"}, f"{URL_REFUSED} a list of kafka+ssl://host"),
+        ({"KAFKA_URL": "kafka+ssl://one"}, f"{URL_REFUSED} a list of host:port"),
         ({"KAFKA_PREFIX": "a b"}, "The setting KAFKA_PREFIX='a b' can't be used"),
-        ({"KAFKA_SSL_CHECK_HOSTNAME": "perhaps"}, "The setting KAFKA_SSL_CHECK_HOSTNAME='perhaps' can't be used: it is true or false."),
-        ({"API_TOKEN": "s3cret with spaces"}, "The setting API_TOKEN can't be used: it is printable ASCII without spaces."),
+        ({"KAFKA_SSL_CHECK_HOSTNAME": "no"}, "The setting KAFKA_SSL_CHECK_HOSTNAME='no' can't be used: it must be true or false."),
+        ({"API_TOKEN": "s3cret with spaces"}, "The setting API_TOKEN can't be used: it must be printable ASCII without spaces."),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(environment: dict[str, str], sentence: str, tmp_path: Path) -> None:

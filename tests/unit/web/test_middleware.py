@@ -97,7 +97,7 @@ def test_who_has_not_may_not(authorization: str, method: str, token: str) -> Non
 
     assert refused.status == 401
     assert refused.headers["WWW-Authenticate"] == "Bearer"
-    assert refused.json == {"error": "This needs the header Authorization: Bearer with the worker's API_TOKEN."}
+    assert refused.json == {"error": "This request needs the header Authorization: Bearer with the worker's API_TOKEN."}
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])

@@ -25,7 +25,7 @@ def test_a_number_is_checked_as_a_whole(address: str, number: str, worker: Serve
     refused = worker.get(address + quote(number))
 
     assert refused.status == 400
-    assert "is a whole number from 1 to" in refused.json["error"]
+    assert "must be a whole number from 1 to" in refused.json["error"]
 
 
 @pytest.mark.parametrize(
