@@ -70,6 +70,10 @@ async def declare() -> dict[str, int]:
 
     A second call changes nothing. Raises Unsuitable.
     """
+    return await admin.until_answered(_declare)
+
+
+async def _declare() -> dict[str, int]:
     try:
         found = await admin.declare(TOPICS)
     except MayNotCreate as exc:
