@@ -36,7 +36,7 @@ class Experiment(NamedTuple):
 def number(arguments: Arguments, name: str, least: int, most: int) -> int:
     """The whole number of that name. Raises Refused."""
     found = arguments.get(name)
-    if not isinstance(found, int) or not least <= found <= most:
+    if type(found) is not int or not least <= found <= most:
         raise Refused(400, f"{name} must be a whole number from {least} to {most}.")
     return found
 
@@ -59,21 +59,16 @@ def _lab_command(action: str) -> Callable[[str, Arguments], Awaitable[Said]]:
 
 
 async def _freeze(name: str, arguments: Arguments) -> Said:
-    """Returns once the process is frozen. The lab's command runs on, and thaws the process after the given time."""
-    seconds = number(arguments, "seconds", 1, 60)
-    command = await _started("labapp.lab", "freeze", name, "--seconds", str(seconds))
-    assert command.stdout is not None
-    first = await command.stdout.readline()
-    ended = asyncio.create_task(command.communicate())
-    if not first:
-        raise Refused(502, _sentence((await ended)[1]))
-    _going_on.add(ended)
-    ended.add_done_callback(_going_on.discard)
-    return {"said": [first.decode().strip()]}
+    """Returns once the process is frozen. The lab thaws it after the given time."""
+    return await _begin("labapp.lab", "freeze", name, "--seconds", str(number(arguments, "seconds", 1, 60)))
 
 
 async def _slow(name: str, arguments: Arguments) -> Said:
-    return await _run("labapp.lab", "slow", name, str(number(arguments, "ms", 0, 500)))
+    """A consumer is slow until it is told otherwise, a broker for the given time."""
+    if name in CONSUMERS:
+        return await _run("labapp.lab", "slow", name, str(number(arguments, "ms", 0, 500)))
+    ms, seconds = number(arguments, "ms", 1, 500), number(arguments, "seconds", 1, 60)
+    return await _begin("labapp.lab", "slow", name, str(ms), "--seconds", str(seconds))
 
 
 async def _join(name: str, arguments: Arguments) -> Said:
@@ -115,7 +110,7 @@ EXPERIMENTS = {
     "start": Experiment([*CONSUMERS, *BROKERS], _lab_command("start")),
     "kill": Experiment([*CONSUMERS, *BROKERS], _lab_command("kill")),
     "freeze": Experiment(["producer", *CONSUMERS, *BROKERS], _freeze),
-    "slow": Experiment(CONSUMERS, _slow),
+    "slow": Experiment([*CONSUMERS, *BROKERS], _slow),
     "join": Experiment(["fan-out"], _join),
     "acks": Experiment(["producer"], _acks),
     "lose": Experiment(BROKERS, _lab_command("lose")),
@@ -161,6 +156,19 @@ async def _started(*arguments: str) -> Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def _begin(*arguments: str) -> Said:
+    """Starts a command and returns the first line that it printed. The command runs on. Raises Refused if it ends without a line."""
+    command = await _started(*arguments)
+    assert command.stdout is not None
+    first = await command.stdout.readline()
+    ended = asyncio.create_task(command.communicate())
+    if not first:
+        raise Refused(502, _sentence((await ended)[1]))
+    _going_on.add(ended)
+    ended.add_done_callback(_going_on.discard)
+    return {"said": [first.decode().strip()]}
 
 
 async def _run(*arguments: str) -> Said:

@@ -51,9 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["start"].add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="settings of a worker, beside the lab's")
     freeze = commands.choices["freeze"]
     freeze.add_argument("--seconds", type=float, default=faults.FROZEN_SECONDS, help="the longest time; default: %(default)g")
-    slow = commands.add_parser("slow", help="make a consumer slow, until it ends or until MS is 0")
-    slow.add_argument("name", metavar="NAME", help=", ".join(supervisord.CONSUMERS))
-    slow.add_argument("ms", metavar="MS", type=int, help="milliseconds an event")
+    slow = commands.add_parser("slow", help="make a consumer slow until it ends or MS is 0, or a broker for a time")
+    slow.add_argument("name", metavar="NAME", help=", ".join((*BROKERS, *supervisord.CONSUMERS)))
+    slow.add_argument("ms", metavar="MS", type=int, help="milliseconds: for each event, or for which a broker stands still again and again")
+    slow.add_argument("--seconds", type=float, default=faults.SLOW_SECONDS, help="how long a broker is slow; default: %(default)g")
     restart = commands.add_parser("restart", help="stop a worker and start it, with these settings")
     restart.add_argument("name", metavar="NAME", help=", ".join(WORKERS))
     restart.add_argument("settings", metavar="SETTING=VALUE", nargs="*", help="settings beside the lab's")
@@ -94,8 +95,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
             faults.lose(lab, options.name, _say)
             _say(f"{options.name} is killed.")
         case "slow":
-            faults.slow(lab, _known(options.name), options.ms)
-            _say(f"{options.name} takes {options.ms} ms more for each event.")
+            _end_on_signals()
+            faults.slow(lab, _known(options.name), options.ms, options.seconds, _say)
         case "clean-data":
             processes.forget(lab)
             _say(f"The data in {lab.data} is deleted.")

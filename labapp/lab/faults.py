@@ -1,6 +1,7 @@
-"""Freezes a process, slows a consumer down, or kills a broker that has records which the other broker has not replicated."""
+"""Freezes a process, slows a consumer or a broker down, or kills a broker that has records which the other broker has not replicated."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
@@ -12,6 +13,9 @@ from labapp.lab.kafka import Say
 FROZEN_SECONDS = 20.0
 # Less than the 3 s after which Kafka takes a broker for dead. A dead broker could not become the leader.
 FOLLOWER_FROZEN_SECONDS = 1.5
+# How long a broker stays slow, and how long it runs between two stand-stills.
+SLOW_SECONDS = 20.0
+BREATH_SECONDS = 0.05
 
 
 def freeze(lab: Lab, name: str, seconds: float = FROZEN_SECONDS, say: Say = print) -> None:
@@ -19,21 +23,17 @@ def freeze(lab: Lab, name: str, seconds: float = FROZEN_SECONDS, say: Say = prin
 
     An exception such as KeyboardInterrupt also thaws it.
     """
-    with supervisord.connected(lab) as supervisor:
-        pid = supervisor.getProcessInfo(supervisord.full_name(name))["pid"]
-        if not pid:
-            raise LabError(f"{name} is not running, so there is nothing to freeze.")
-        if processes.is_frozen(pid):
-            raise LabError(f"{name} is frozen already.")
-    process = psutil.Process(pid)  # psutil tells this process from a later one with the same pid
+    process = _running(lab, name, "freeze")
+    if processes.is_frozen(process.pid):
+        raise LabError(f"{name} is frozen already.")
     with suppress(psutil.NoSuchProcess):
         try:
             process.suspend()
             deadline = time.monotonic() + seconds
-            while not processes.is_frozen(pid) and process.is_running() and time.monotonic() < deadline:
+            while not processes.is_frozen(process.pid) and process.is_running() and time.monotonic() < deadline:
                 time.sleep(0.01)  # until the system has frozen it
             say(f"{name} is frozen, for {seconds:g} s at most.")
-            while processes.is_frozen(pid) and process.is_running() and time.monotonic() < deadline:
+            while processes.is_frozen(process.pid) and process.is_running() and time.monotonic() < deadline:
                 time.sleep(0.05)
         finally:
             process.resume()
@@ -45,13 +45,41 @@ def thaw(lab: Lab, name: str) -> bool:
         return processes.signal(supervisor, name, "CONT")
 
 
-def slow(lab: Lab, name: str, ms: int) -> None:
-    """Makes a consumer take `ms` milliseconds more for each event, until it ends or until `ms` is 0."""
+def slow(lab: Lab, name: str, ms: int, seconds: float = SLOW_SECONDS, say: Say = print) -> None:
+    """Makes a consumer take `ms` milliseconds more for each event, until it ends or until `ms` is 0. Returns at once.
+
+    Makes a broker stand still for `ms` milliseconds again and again, as if its disk or its network were slow. Returns after `seconds`.
+    """
+    if name in BROKERS:
+        _stutter(_running(lab, name, "slow down"), ms / 1000, seconds, lambda: say(f"{name} is slow, for {seconds:g} s."))
+        return
     if name not in supervisord.CONSUMERS:
-        raise LabError(f"{name} is not a consumer: choose one of {', '.join(supervisord.CONSUMERS)}.")
-    if not any(status.name == name and status.pid for status in processes.statuses(lab)):
-        raise LabError(f"{name} is not running, so there is nothing to slow down.")
+        raise LabError(f"{name} can't be slow: choose one of {', '.join((*BROKERS, *supervisord.CONSUMERS))}.")
+    _running(lab, name, "slow down")
     lab.slow_file(name).write_text(str(ms))
+    say(f"{name} takes {ms} ms more for each event.")
+
+
+def _stutter(process: psutil.Process, still_seconds: float, seconds: float, begun: Callable[[], None]) -> None:
+    deadline = time.monotonic() + seconds
+    with suppress(psutil.NoSuchProcess):
+        try:
+            begun()
+            while time.monotonic() < deadline:
+                process.suspend()
+                time.sleep(still_seconds)
+                process.resume()
+                time.sleep(BREATH_SECONDS)
+        finally:
+            process.resume()
+
+
+def _running(lab: Lab, name: str, what: str) -> psutil.Process:
+    with supervisord.connected(lab) as supervisor:
+        pid = supervisor.getProcessInfo(supervisord.full_name(name))["pid"]
+    if not pid:
+        raise LabError(f"{name} is not running, so there is nothing to {what}.")
+    return psutil.Process(pid)  # psutil tells this process from a later one with the same pid
 
 
 def lose(lab: Lab, leader: str, say: Say = print) -> None:

@@ -179,8 +179,8 @@ class Status(TypedDict):
 class Arguments(TypedDict, total=False):
     """What an experiment takes beside its name. Each takes only some of these."""
 
-    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze: the longest time.")]
-    ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event.")]
+    seconds: Annotated[int, Meta(ge=1, le=60, description="freeze and slow: the longest time.")]
+    ms: Annotated[int, Meta(ge=0, le=500, description="slow: milliseconds an event, or for which a broker stands still again and again.")]
     acks: Annotated[str, Meta(pattern="^(1|all)$", description="acks: the acknowledgements that the restarted producer waits for.")]
     key: Annotated[str, Meta(pattern="^[!-~]{1,128}$", description="write: the record's key.")]
     value: Annotated[str, Meta(max_length=1000, description="write, resend: the record's value, any text.")]

@@ -185,6 +185,31 @@ def test_slow_consumer(page: Page, whole_lab: Lab) -> None:
     expect(box).not_to_contain_text("slow:")
 
 
+def test_slow_broker(page: Page, whole_lab: Lab) -> None:
+    """A slow broker slows down both partitions: the one it leads before *appended*, the one it copies after it. Nothing is lost."""
+    guided(page, "slow-broker")
+    for name in BROKERS:
+        expect(page.locator(f".box[data-name={name}]")).to_contain_text(re.compile(r"leads partition \d"), timeout=SLOW)
+    page.get_by_role("button", name="Slow one down").click()
+    experiment_done(page)
+
+    lines = told(page).locator(".done-steps li").all_inner_texts()
+    found = [line for line in lines if "leads: produced" in line]
+    assert [line.partition(":")[0] for line in found][:2] == ["Before", "Before"]
+    [led_before, copied_before, led, copied] = [[ms(text) for text in re.findall(r" ([\d.,]+ m?s)[,.]", line)] for line in found]
+    assert led[0] > led_before[0] + 30
+    assert copied[0] < led[0] / 2
+    assert copied[1] > copied_before[1] + 30
+    happened(page, "no longer slow")
+    proven(page, 130)
+
+
+def ms(text: str) -> float:
+    """A duration as the page shows it."""
+    number, unit = text.replace(",", "").split()
+    return float(number) * (1000 if unit == "s" else 1)
+
+
 def test_a_restart_ends_slowness(page: Page, whole_lab: Lab) -> None:
     """A worker that starts is never slow, and its slider says so."""
     guided(page, "slow")
@@ -350,6 +375,8 @@ def test_other_sites_start_no_experiment(lab: Lab) -> None:
     [
         ("slow/consumer", {"ms": 501}),
         ("slow/consumer", {"ms": "1"}),
+        ("slow/consumer", {"ms": True}),
+        ("slow/broker-1", {"ms": 0, "seconds": 1}),
         ("slow/consumer", []),
         ("freeze/consumer", {}),
         ("freeze/consumer", {"seconds": 3600}),

@@ -249,8 +249,25 @@ class TestSettings:
 
         done(whole.lab, "restart", "consumer")
         assert request(port, "GET", "/status").json["slow_ms"] == 0
-        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer is not a consumer: choose one of")
+        assert run(whole.lab, "slow", "producer", "30").stderr.startswith("producer can't be slow: choose one of broker-1, ")
         assert run(whole.lab, "slow", "fan-out", "30").stderr == "fan-out is not running, so there is nothing to slow down.\n"
+
+    def test_slow_broker(self, whole: Running) -> None:
+        """A slow broker stands still again and again, and runs on as the same process when its time is up."""
+        before = status(whole.lab, "broker-1")["pid"]
+
+        with begun(whole.lab, "slow", "broker-1", "200", "--seconds", "5") as slowing:
+            seen = set[str]()
+            wait_for(lambda: seen.add(psutil.Process(before).status()) or psutil.STATUS_STOPPED in seen, "it stands still")
+            assert slowing.wait(20 * PATIENCE) == 0
+        assert (status(whole.lab, "broker-1")["state"], status(whole.lab, "broker-1")["pid"]) == ("running", before)
+
+    def test_slow_broker_whose_command_ends(self, whole: Running) -> None:
+        with begun(whole.lab, "slow", "broker-1", "500", "--seconds", "60") as slowing:
+            wait_for(lambda: status(whole.lab, "broker-1")["state"] == "frozen", "it stands still")
+            slowing.terminate()
+            slowing.wait(10 * PATIENCE)
+        assert status(whole.lab, "broker-1")["state"] == "running"
 
 
 class TestFreeze:

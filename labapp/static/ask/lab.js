@@ -2,17 +2,16 @@
 
 import * as api from "./api.js";
 import {uuid7} from "./sender.js";
+import {until} from "./until.js";
+import {mediansInWords} from "../state/figures.js";
 import {brokerName} from "../state/incidents.js";
 import {nowUs, plural} from "../state/time.js";
 
 const THAWS = ["start", "stop", "kill", "thaw"];
 const FROZEN_SECONDS = 20; // the lab thaws by itself what nobody thaws
-const WAIT_MS = 90_000;
-const LOOK_MS = 200;
+const SLOW_BROKER = {ms: 200, seconds: 15, count: 100, before: 30, rate: 10}; // `before`: events that are sent while it has its own speed
 const ONE_KEY = 50; // events with a key each, and as many with one key
 const LOSING = {count: 800, rate: 100, before: 150}; // events of the burst in which a leader is killed, and how many come before that
-
-const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 export class Lab {
   busy = false;
@@ -48,6 +47,23 @@ export class Lab {
     });
   }
 
+  // Sends events before and while a broker that leads a partition is slow, and tells the medians.
+  slowBroker() {
+    return this.#perform("slow-broker", "a slow broker", async () => {
+      if (this.#outbox.running) throw new Error("A burst is being sent: let it end first.");
+      const {ms, seconds, count, before, rate} = SLOW_BROKER;
+      const [{leader}] = this.#watch.cluster.topics[0].partitions;
+      if (leader === null) throw new Error("Partition 0 has no leader: start its broker first.");
+      const name = brokerName(leader);
+      for (const line of await this.#measured(before, rate)) this.#told.said(`Before: ${line}`);
+      await this.#act("slow", name, {ms, seconds});
+      this.#told.incident(`${name} slow`);
+      setTimeout(() => this.#told.incident(`${name} no longer slow`), seconds * 1000);
+      this.#told.said(`${name} stands still for ${ms} ms again and again, for ${seconds} s.`);
+      for (const line of await this.#measured(count, rate)) this.#told.said(`With ${name} slow: ${line}`);
+    });
+  }
+
   oneKey() {
     return this.#perform("one-key", "one key for all", async () => {
       this.#told.said(`${ONE_KEY} events with a key each: ${this.#shares(await this.#outbox.group(ONE_KEY, false))}.`);
@@ -63,7 +79,7 @@ export class Lab {
       const [first, second] = answers;
       this.#told.incident("the same request twice");
       this.#told.said(`Sent: partition ${first.partition}, offset ${first.offset}. Sent again with the same key: offset ${second.offset}. Kafka has two records.`);
-      const row = await this.#until("the row", async () => {
+      const row = await until("the row", async () => {
         const found = await api.event(this.#someConsumer().base, first.key);
         return found.deliveries > 1 && found;
       });
@@ -81,7 +97,7 @@ export class Lab {
       this.#store.acknowledged(key, {topic: this.#page.topic, partition, offset, stages: {received_us: null, produced_us: null, appended_us: null}});
       this.#told.incident("a record that can’t be read");
       this.#told.said(`Written to partition ${partition}, offset ${offset}: ${value}`);
-      await this.#until("the dead letter", () => this.#store.sent.get(key).end === "dead");
+      await until("the dead letter", () => this.#store.sent.get(key).end === "dead");
       this.#told.said(`The consumer could not read it. It is in the topic ${this.#page.dead_letter_topic} now, with the reason: see the dead letters below.`);
       this.#told.deadLetters();
     });
@@ -98,7 +114,7 @@ export class Lab {
       this.#told.said(`Sent again to ${topic}, partition ${partition}: ${value}`);
       const {key} = letter;
       if (key === null) return; // its row would have a name that nobody knows yet
-      const outcome = await this.#until("the row, or the next dead letter", async () => {
+      const outcome = await until("the row, or the next dead letter", async () => {
         const newest = await api.deadLetters(1);
         if (place(newest) !== before) return `It can’t be read either: ${newest.records[0].headers.reason}.`;
         try {
@@ -133,7 +149,7 @@ export class Lab {
           await this.#act("start", name);
         }
       }
-      await this.#until("all events read again", async () => {
+      await until("all events read again", async () => {
         await this.#watch.ask();
         const found = this.#watch.group(this.#page.group)?.partitions ?? [];
         return found.length > 0 && found.every((each) => each.lag === 0) && members.every((worker) => worker.state === "online");
@@ -166,16 +182,13 @@ export class Lab {
         this.#told.said(`Sending ${LOSING.rate} events a second.`);
         const {acknowledged} = this.#store.sent.proof().counts;
         const burst = this.#outbox.send(LOSING.count, LOSING.rate, nowUs());
-        await this.#until("the burst", () => this.#store.sent.proof().counts.acknowledged >= acknowledged + LOSING.before);
+        await until("the burst", () => this.#store.sent.proof().counts.acknowledged >= acknowledged + LOSING.before);
         this.#told.said(`${follower} is frozen for 1.5 s and copies nothing. Then ${leader}, which leads, is killed, and ${follower} goes on.`);
         this.#told.incident(`${follower} frozen, ${leader} killed`);
         await this.#act("lose", leader);
         await burst;
         this.#told.said(`${follower} leads now, with what it had copied. Waiting until it is known what became of each event.`);
-        await this.#until("the end of all events", () => {
-          const {unanswered, waiting, looking} = this.#store.sent.proof().counts;
-          return unanswered + waiting + looking === 0;
-        });
+        await this.#allEnded();
       } finally {
         if (!all) await this.#restartProducer("all");
       }
@@ -231,7 +244,7 @@ export class Lab {
     const {startedUs} = this.#producer;
     await api.experiment("acks", "producer", {acks});
     this.#told.incident(`producer: acks=${acks}`);
-    await this.#until("the producer", async () => {
+    await until("the producer", async () => {
       await this.#producer.ask();
       return this.#producer.state === "online" && this.#producer.startedUs !== startedUs && this.#producer.acks === acks;
     });
@@ -245,15 +258,35 @@ export class Lab {
       await this.#watch.ask();
       return partitions().every((each) => each.leader !== null && each.in_sync.length === each.replicas.length);
     };
-    await this.#until("all copies in sync", settled);
+    await until("all copies in sync", settled);
     const [leader, ...others] = leaders();
     for (const other of others) {
       this.#told.said(`Starting ${other} anew, so that ${leader} leads each partition.`);
       await this.#act("stop", other);
       await this.#act("start", other);
     }
-    await this.#until("one leader, with all copies in sync", async () => await settled() && leaders().size === 1 && leaders().has(leader));
+    await until("one leader, with all copies in sync", async () => await settled() && leaders().size === 1 && leaders().has(leader));
     return leader;
+  }
+
+  // Resolves when it is known what became of each event that was sent.
+  #allEnded() {
+    return until("the end of all events", () => {
+      const {unanswered, waiting, looking} = this.#store.sent.proof().counts;
+      return unanswered + waiting + looking === 0;
+    });
+  }
+
+  // Sends so many events, and resolves when all are recorded: for each partition, the medians of its gaps in words.
+  async #measured(count, rate) {
+    const began = nowUs();
+    await this.#outbox.send(count, rate, began);
+    await this.#allEnded();
+    const events = this.#store.order.filter((event) => event.recorded && event.clickedHereUs >= began);
+    return this.#watch.cluster.topics[0].partitions.map(({partition, leader}) => {
+      const medians = mediansInWords(events.filter((event) => event.partition === partition), this.#page.stages, ["appended", "consumed"]);
+      return `partition ${partition}, which ${brokerName(leader)} leads: ${medians}.`;
+    });
   }
 
   #someConsumer() {
@@ -266,21 +299,5 @@ export class Lab {
   #shares(answers) {
     return this.#watch.cluster.topics[0].partitions
       .map(({partition}) => `${answers.filter((each) => each.partition === partition).length} to partition ${partition}`).join(", ");
-  }
-
-  // The first true result of `look`, which is called again and again. An error of it counts as none.
-  async #until(what, look) {
-    const deadline = performance.now() + WAIT_MS;
-    for (;;) {
-      let problem = "";
-      try {
-        const found = await look();
-        if (found) return found;
-      } catch (error) {
-        problem = ` ${error.message}`;
-      }
-      if (performance.now() > deadline) throw new Error(`Waited for ${what} for ${WAIT_MS / 1000} s.${problem}`);
-      await sleep(LOOK_MS);
-    }
   }
 }

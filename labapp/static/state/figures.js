@@ -1,6 +1,7 @@
 // How long the gaps of many events took. Pure.
 
 import {gapNames, gaps, percentile, times, unsentUs} from "./stages.js";
+import {duration} from "./time.js";
 
 const SPAN_US = 300e6;
 const BUCKET_US = 5e6;
@@ -23,6 +24,12 @@ export function figures(events, order) {
   const errors = recorded.map((event) => event.clickErrorUs ?? null).sort((a, b) => a - b);
   return {count: rows.length, gaps: gapNames(order).map((gap) => row(gap.start, gap.end, gap)), unsent, whole: row(order[0], order.at(-1), {letter: ""}),
     ...tail(rows, order), clickErrorUs: errors.includes(null) ? null : percentile(errors, 50)};
+}
+
+// The medians of the gaps before these stages: "produced to appended 2.1 ms, appended to consumed 3.0 ms"
+export function mediansInWords(events, order, ends) {
+  const found = figures(events, order).gaps.filter((gap) => ends.includes(gap.end));
+  return found.map(({start, end, p50}) => `${start} to ${end} ${duration(p50)}`).join(", ");
 }
 
 // Where the slowest 1 % of the events with all stages, at least one, and those between p25 and p75 spent their whole. As in event/gaps.py.
