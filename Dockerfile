@@ -5,6 +5,7 @@ WORKDIR /app
 # builds it, which works without a compiler and leaves out Faust's compiled parts.
 COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --require-hashes -r requirements.txt
+COPY docs docs
 COPY labapp labapp
 RUN python -m compileall -q labapp && useradd --system --no-create-home --shell /usr/sbin/nologin labapp
 

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -160,6 +161,32 @@ def test_the_guides_commands() -> None:
     assert "make run" in typed
     texts = [read(document) for document in DOCUMENTS]
     assert [command for command in typed if not any(command in text for text in texts)] == []
+
+
+def missing_sections(page: str) -> list[str]:
+    """The page's links to documents that lead nowhere. A link names its section by the heading's line, as a text fragment."""
+    missing = []
+    for name, fragment in re.findall(r'href="/static/(docs/[^"#]+)(?:#:~:text=([^"]+))?"', page):
+        lines = read(name).splitlines() if (ROOT / name).exists() else []
+        if not lines or (fragment and unquote(fragment) not in lines):
+            missing.append(f"{name} {unquote(fragment)}")
+    return missing
+
+
+def test_the_guides_links() -> None:
+    """Each step of the guide leads to a section of a document, and the section is there."""
+    page = read("labapp/static/index.html")
+    steps = re.split("<li data-step=", page.split("</aside>")[0])[1:]
+
+    assert len(steps) > 10
+    assert [step[:20] for step in steps if "/static/docs/" not in step and not step.startswith(('"stop"', '"four"'))] == []
+    assert missing_sections(page) == []
+
+
+def test_a_missing_section_is_noticed() -> None:
+    links = 'href="/static/docs/nothing.md" href="/static/docs/operations.md#:~:text=%23%23%20Nothing" href="/static/docs/design.md"'
+
+    assert missing_sections(links) == ["docs/nothing.md ", "docs/operations.md ## Nothing"]
 
 
 def test_blocks_that_are_not_run_are_listed() -> None:

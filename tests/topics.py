@@ -10,6 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
 Written = tuple[bytes | None, bytes | None]  # key, value
 
@@ -230,5 +232,52 @@ async def _copies(bootstrap: str, topic: str) -> set[int]:
     try:
         [described] = await client.describe_topics([topic])
         return {len(partition["replicas"]) for partition in described["partitions"]}
+    finally:
+        await client.close()
+
+
+class LeadersAnswer(Response):
+    API_KEY = 43
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "results",
+            Array(
+                ("topic", String("utf-8")),
+                ("partitions", Array(("partition", Int32), ("error_code", Int16), ("error_message", String("utf-8")))),
+            ),
+        ),
+    )
+
+
+class LeadersAsked(RequestStruct):
+    API_KEY = 43
+    API_VERSION = 0
+    RESPONSE_TYPE = LeadersAnswer
+    SCHEMA = Schema(("topics", Array(("topic", String("utf-8")), ("partitions", Array(Int32)))), ("timeout_ms", Int32))
+
+
+class ElectLeaders(Request[LeadersAsked]):
+    """Elects the preferred leader of each partition of all topics; aiokafka has no such call."""
+
+    API_KEY = 43
+
+    def build(self, request_struct_class: type[LeadersAsked]) -> LeadersAsked:
+        return request_struct_class(None, 10_000)
+
+
+def leaders_home(bootstrap: str) -> None:
+    """Lets each partition's first replica lead it again. Returns once all do, so all brokers must run."""
+    asyncio.run(_leaders_home(bootstrap))
+
+
+async def _leaders_home(bootstrap: str) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        # The answer lists what was not at home. A replica that has not caught up yet can't lead.
+        while any(partitions for _, partitions in (await client._send_to_controller(ElectLeaders())).results):
+            await asyncio.sleep(0.05)
     finally:
         await client.close()

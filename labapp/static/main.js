@@ -173,7 +173,7 @@ function paint() {
 let drawnCluster = null;
 function paintNow() {
   const proof = store.sent.proof();
-  const line = proofLine(proof);
+  const line = proofLine(proof, unsaved);
   drawProof(at("proof"), proof);
   setText(at("proof-line"), line);
   at("proof-line").dataset.missing = String(proof.counts.missing > 0);
@@ -295,9 +295,10 @@ onKeys({
 
 // -- what a reload keeps
 
+let unsaved = false; // whether the browser did not keep some of the events
 let savedPage = null;
 function save(all = false) {
-  for (const [name, text] of store.sent.changes(all)) saved.write(name, text);
+  for (const [name, text] of store.sent.changes(all)) if (!saved.write(name, text)) unsaved = true;
   const text = JSON.stringify({incidents: watch.incidents, steps: [...steps]});
   if (text !== savedPage) saved.write("page", text);
   savedPage = text;

@@ -1,4 +1,4 @@
-"""The page's files, as they are, with the headers that protect the page."""
+"""The page's files and the documents to which it links, as they are, with the headers that protect the page."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from labapp import settings
 from labapp.web.answers import Refused
 
 FOLDER = Path(__file__).parents[1] / "static"
+DOCUMENTS = Path(__file__).parents[2] / "docs"
 # A machine's own list of types may say otherwise, and a browser then refuses to run the scripts.
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -15,9 +16,11 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     "": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",  # a browser shows plain text, and scrolls to the words that a link names
 }
 # By their names in an address. No name that a client sends gets to the file system.
 FILES = {file.relative_to(FOLDER).as_posix(): file for file in FOLDER.rglob("*") if file.is_file() and file.suffix in TYPES}
+FILES |= {f"docs/{file.name}": file for file in DOCUMENTS.glob("*.md")}
 # Nothing comes from elsewhere, the page itself has no script or style, and no other page may frame it.
 CONTENT_SECURITY_POLICY = "; ".join(
     [

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from labapp.lab import APP, PORTS, Lab, processes
-from tests import needs
+from tests import needs, topics
 from tests.browser.person import state
 from tests.conftest import Kafka
 from tests.worker import PATIENCE, Worker, free_port
@@ -40,6 +40,7 @@ def whole_lab(lab: Lab) -> Iterator[Lab]:
         for name in PORTS:
             if name not in APP:
                 aside.submit(processes.stop, lab, name).result()
+        aside.submit(topics.leaders_home, lab.bootstrap_servers).result()
 
 
 @pytest.fixture(scope="session")

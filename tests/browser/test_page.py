@@ -70,6 +70,17 @@ def test_keys(page: Page) -> None:
     expect(page.locator("#events .body .row").first).to_contain_text("#3")
 
 
+def test_the_guide_leads_to_the_documents(page: Page) -> None:
+    """A link of the guide opens a document in another tab, at the section that it names."""
+    with page.context.expect_page() as opened:
+        page.locator("#steps li[data-step=more]").get_by_role("link", name="Scale").click()
+    document = opened.value
+    expect(document.locator("body")).to_contain_text("## Scale")
+    document.wait_for_function("scrollY > 0")
+    send(page)
+    proven(page, 1)
+
+
 def test_burst_while_scrolling(page: Page) -> None:
     """A thousand events as fast as they go: the page stays smooth, draws few rows, and keeps in place what is being read."""
     send(page, 100)

@@ -92,6 +92,26 @@ def test_a_duplicated_tab(pair: Pair, context: BrowserContext) -> None:
         proof(tab, sent=count, acknowledged=count, waiting=count)
 
 
+FILL = """() => {
+    for (let size = 1 << 23; size >= 1; size >>= 1) {
+        try {
+            for (let number = 0; number < 9; number++) sessionStorage.setItem(`${size}-${number}`, "x".repeat(size));
+        } catch { /* no room for so much */ }
+    }
+}"""
+
+
+def test_a_tab_that_can_keep_no_more(page: Page) -> None:
+    """A browser keeps a few million characters for a tab. Beyond that the page says that a reload forgets, and counts on."""
+    send(page)
+    expect(page.locator("#proof-line")).to_contain_text("Nothing lost.")
+    expect(page.locator("#proof-line")).not_to_contain_text("The browser keeps no more")
+    page.evaluate(FILL)
+    send(page)
+    expect(page.locator("#proof-line")).to_contain_text("The browser keeps no more for this tab")
+    proof(page, recorded=2)
+
+
 def test_tabs_share_the_numbers(pair: Pair, context: BrowserContext) -> None:
     """However many tabs send at once, no two events have the same."""
     other = context.new_page()

@@ -44,12 +44,15 @@ export function read(name) {
   }
 }
 
-// `text`: null removes it
+// `text`: null removes it. Returns false if the browser does not keep it: storage is off, or full.
 export function write(name, text) {
   try {
     if (text === null) sessionStorage.removeItem(name);
     else sessionStorage.setItem(name, text);
-  } catch { /* storage is off, or full */ }
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 // What a person has chosen, for all tabs and for good

@@ -36,7 +36,8 @@ function places(offsets) {
   }).join("; ");
 }
 
-export function proofLine({counts, missingKeys, missingOffsets, again}) {
+// `unsaved`: whether the browser did not keep some of the events over a reload
+export function proofLine({counts, missingKeys, missingOffsets, again}, unsaved = false) {
   const {sent, unanswered, recorded, expired, waiting, looking, missing, dead, forgotten, twice} = counts;
   if (!sent) return "Nothing sent from here yet.";
   const some = (count, words) => (count ? `${words} ${count}, ` : "");
@@ -50,5 +51,6 @@ export function proofLine({counts, missingKeys, missingOffsets, again}) {
   if (unanswered) notes.push(`${plural(unanswered, "is", "are")} not acknowledged, so nothing is promised for ${unanswered === 1 ? "it" : "them"}.`);
   if (forgotten) notes.push(`The topic was deleted and made anew: whether ${plural(forgotten, "event of the old one was", "events of the old one were")} recorded is not known.`);
   if (again) notes.push(`${plural(again, "was", "were")} delivered again, and recorded once.`);
+  if (unsaved) notes.push("The browser keeps no more for this tab: after a reload some of these events are not counted.");
   return `${figures}. ${notes.join(" ")}`.trim();
 }

@@ -31,7 +31,7 @@ def test_a_number_is_checked_as_a_whole(address: str, number: str, worker: Serve
 @pytest.mark.parametrize(
     "path",
     ["/static/%00", "/static/" + "x" * 300, "/static/main.js%00", "/static/" + "x/" * 999,
-     "/static/%2e%2e/settings.py", "/static/../app.py",
+     "/static/%2e%2e/settings.py", "/static/../app.py", "/static/docs/../README.md", "/static/docs/alerts.yaml",
      "/static//etc/passwd", "/static/%2fetc/passwd", "/static/%ff"],
     ids=lambda path: path[:30],
 )  # fmt: skip
@@ -45,6 +45,7 @@ def test_no_file_of_that_name(path: str, worker: Served) -> None:
 
 
 def test_every_file_of_the_page_is_served(worker: Served) -> None:
-    """The page itself and what it loads."""
+    """The page itself, what it loads, and the documents to which it links."""
     assert worker.get("/", Accept="text/html").status == 200
     assert worker.get("/static/main.js").headers.get_content_type() == "text/javascript"
+    assert worker.get("/static/docs/operations.md").headers.get_content_type() == "text/plain"
