@@ -20,12 +20,12 @@ run: $(VENV)/made
 kafka: $(VENV)/made
 	@$(VENV)/bin/python -m labapp.lab kafka
 
-# Two files at a time, each process with brokers of its own. What a browser shows is timed, so those tests have the machine to themselves.
+# Two files at a time, each process with brokers of its own; the short unit tests come last and fill both. A few tests have the machine to themselves.
 test: $(VENV)/made
 ifeq ($(PYTEST_ARGS),)
 	@$(VENV)/bin/python -m tests.needs
-	@$(VENV)/bin/python -m pytest tests --ignore tests/browser -n 2 --dist loadfile
-	@$(VENV)/bin/python -m pytest tests/browser
+	@$(VENV)/bin/python -m pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(VENV)/bin/python -m pytest -m alone
 else
 	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 endif

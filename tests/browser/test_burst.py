@@ -5,6 +5,7 @@ import re
 import signal
 import time
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from labapp.lab import Lab, processes
@@ -14,6 +15,7 @@ from tests.worker import request
 FROZEN_SECONDS = 1
 
 
+@pytest.mark.alone
 def test_a_frozen_producer_makes_slow_what_was_due(page: Page, lab: Lab) -> None:
     """All events that were due while the producer was frozen are slow, not only those that were under way; the page says why."""
     pid = next(status.pid for status in processes.statuses(lab) if status.name == "producer")

@@ -81,6 +81,7 @@ def test_the_guide_leads_to_the_documents(page: Page) -> None:
     proven(page, 1)
 
 
+@pytest.mark.alone
 def test_burst_while_scrolling(page: Page) -> None:
     """A thousand events as fast as they go: the page stays smooth, draws few rows, and keeps in place what is being read."""
     send(page, 100)

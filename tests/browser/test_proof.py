@@ -70,6 +70,7 @@ def test_more_wait_than_are_kept(pair: Pair) -> None:
     proof(page, sent=1000, acknowledged=1000, recorded=400, expired=600, missing=0)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kept", [10_000, MANY])
 def test_fifty_thousand_that_waited(pair: Pair, kafka: Kafka, names: dict[str, str], kept: int) -> None:
     """They settle in 10 s after the consumer is back, and the page does not freeze meanwhile."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.person import proof, proven, send
 
 
+@pytest.mark.alone
 def test_seven_tabs(open_page: Callable[[], Page]) -> None:
     """Each of seven tabs shows the workers online and gets every event, and none tells of an incident."""
     tabs = [open_page() for _ in range(7)]

@@ -52,6 +52,7 @@ def lines_of(page: Page) -> list[dict[str, Any]]:
     return [json.loads(line) for line in saved(page, "JSON lines").splitlines()]
 
 
+@pytest.mark.alone
 def test_seen_by_a_stopwatch(page: Page) -> None:
     """Clicked to seen is what a stopwatch in the browser says, and it is shown in the opened event."""
     send(page)
