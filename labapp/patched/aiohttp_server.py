@@ -50,7 +50,14 @@ def runner(application: web.Application) -> web.AppRunner:
     # With sendfile, aiohttp would log a traceback for a client that reads nothing.
     web_fileresponse.NOSENDFILE = True
     Server.connections_most = min(Server.connections_most, _descriptors(Server.connections_most + OTHER_DESCRIPTORS) - OTHER_DESCRIPTORS)
-    return web.AppRunner(application, access_log=None, keepalive_timeout=IDLE_TIMEOUT_SECONDS, lingering_time=LINGERING_SECONDS)
+    return web.AppRunner(
+        application,
+        access_log=None,
+        keepalive_timeout=IDLE_TIMEOUT_SECONDS,
+        lingering_time=LINGERING_SECONDS,
+        # Twice this long aiohttp waits for a request that does not end. So it ends before the worker's time to stop is over.
+        shutdown_timeout=settings.STOP_TIMEOUT_SECONDS / 3,
+    )
 
 
 def _descriptors(wanted: int) -> int:

@@ -1,5 +1,6 @@
 """Brokers that die, starts that can't succeed, and what a client sees of it."""
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,19 @@ def test_a_stop_under_load(start_worker: StartWorker, role: str) -> None:
     assert "Traceback" not in worker.log
     worker = start_worker().ready()
     wait_for(lambda: {row["key"] for row in worker.rows()} >= keys, "a row for each acknowledged event")
+
+
+def test_a_stop_beside_a_request_that_never_ends(start_worker: StartWorker) -> None:
+    """A client that sends half a request and then nothing does not make the stop fail: exit code 0 in under 5 s."""
+    worker = start_worker(ROLE="producer").ready()
+    with socket.create_connection(("127.0.0.1", worker.port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        wait_for(lambda: worker.post({"id": 1}).status == 200, "another request answered, so that one has begun")
+        began = time.monotonic()
+        code = worker.stop()
+        took = time.monotonic() - began
+
+    assert (code, took < 5 * PATIENCE) == (0, True), f"{code} after {took:.1f} s\n{worker.log}"
 
 
 @pytest.mark.usefixtures("all_brokers_up")
