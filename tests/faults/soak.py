@@ -31,15 +31,17 @@ from tests.faults.plan import plan
 from tests.faults.run import recover, say_at_once, strike
 from tests.faults.target import CHANGELOG, CONSUMERS, TOPIC, Target, target
 from tests.needs import CHROMIUM, FLAGS
+from tests.worker import request, wait_for
 
 # A worker that ends begins with fresh memory, so its line would say nothing.
 ENDING = {f"{what} {name}" for what in ("kill", "stop") for name in (*WORKERS, "third-consumer")}
 KINDS = [fault for fault in FAULTS if fault.what not in ENDING]
 SAMPLE_SECONDS = 5
 SETTLING_SECONDS = 300  # caches and rows fill
-# Each consumer has a partition, and catches up with a third of this backlog before it is measured. Else the first long fault would raise
-# its memory by what a catch-up takes, up to 45 MB, and the line through it would rise though nothing grows.
+# Before it is measured, each consumer once reads this backlog and has all partitions. Else the first long fault would raise its memory by
+# what that takes, up to 45 MB, and the line through it would rise though nothing grows.
 PARTITIONS = 3
+ROWS_KEPT = 10_000
 BACKLOG = 60_000
 BEFORE = "before-"  # how their keys begin
 SAMPLES_LEAST = 10
@@ -56,25 +58,33 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    with target(ROWS_KEPT="10000", ROWS_KEPT_BYTES=str(64 << 20), KAFKA_PARTITIONS=str(PARTITIONS)) as struck:
+    with target(ROWS_KEPT=str(ROWS_KEPT), ROWS_KEPT_BYTES=str(64 << 20), KAFKA_PARTITIONS=str(PARTITIONS)) as struck:
         catch_up(struck)
         return asyncio.run(soak(struck, options))
 
 
 def catch_up(struck: Target) -> None:
-    """Lets each consumer read a backlog of its own partition. They are frozen while it is written, too shortly to lose the partition."""
+    """Lets one consumer after the other read a backlog alone: the others are frozen until it has their partitions and all rows."""
     records = [(f"{BEFORE}{number}".encode(), b'{"id": %d, "clicked": 1764000000000}' % number) for number in range(BACKLOG)]
     headers = [("received_us", b"1764000000000000"), ("produced_us", b"1764000000000000")]
     for name in CONSUMERS:
-        struck.signal(name, signal.SIGSTOP)
-    try:
-        for partition in range(PARTITIONS):
-            topics.write(struck.brokers, TOPIC, records[partition::PARTITIONS], partition, headers)
-    finally:
-        for name in CONSUMERS:
-            struck.signal(name, signal.SIGCONT)
-    if late := struck.in_limbo():
-        raise SystemExit(f"Not ready after the backlog: {late}")
+        others = [other for other in CONSUMERS if other != name]
+        for other in others:
+            struck.signal(other, signal.SIGSTOP)
+        try:
+            topics.write(struck.brokers, TOPIC, records, headers=headers)
+            wait_for(lambda port=struck.lab.ports[name]: rows(port) == [ROWS_KEPT] * PARTITIONS, f"all rows of {name}", 60)
+        finally:
+            for other in others:
+                struck.signal(other, signal.SIGCONT)
+        if late := struck.in_limbo():
+            raise SystemExit(f"Not ready after the backlog: {late}")
+
+
+def rows(port: int) -> list[float]:
+    """How many rows a worker keeps of each partition that it owns."""
+    lines = request(port, "GET", "/metrics").body.decode().splitlines()
+    return [float(line.split()[-1]) for line in lines if line.startswith("labapp_rows{")]
 
 
 async def soak(struck: Target, options: argparse.Namespace) -> int:
