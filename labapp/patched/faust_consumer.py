@@ -136,7 +136,10 @@ class BatchConsumer(driver.Consumer):
         self._full.add(tp)
 
     def release(self, tp: TP) -> None:
-        self._full.discard(tp)
+        """Fetches a partition again. What was fetched before is delivered at once, even if nothing new comes."""
+        if tp in self._full:
+            self._full.discard(tp)
+            self._thread.look_again()
 
     # -- membership
 

@@ -105,6 +105,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         self.seek_number += 1
         return committed
 
+    def look_again(self) -> None:
+        """Lets a fetch that waits look again at what is fetched already, up to a second sooner than it would (fetcher.py:1255)."""
+        fetcher = self._ensure_consumer()._fetcher
+        for waiter in fetcher._fetch_waiters:
+            fetcher._notify(waiter)
+
     def drained(self, tp: TP) -> int | None:
         """The position after the records that were fetched last; None before the first seek."""
         return self._drained.get(tp)

@@ -8,13 +8,14 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from faust.types import TP
 
 from labapp.event.stages import now_us
 from labapp.patched.faust_consumer import LOST_AFTER_SECONDS
-from labapp.patched.faust_fetching import Active
+from labapp.patched.faust_fetching import Active, BatchConsumerThread
 from labapp.patched.faust_transport import BatchTransport
-from tests.unit.patched.test_recovery import END, FIRST, TPS, FakedOurs, nothing
+from tests.unit.patched.test_recovery import END, FIRST, TPS, FakedOurs, nothing, turns
 
 Taken = dict[TP, list[Any]]
 
@@ -120,6 +121,36 @@ def test_a_held_partition_is_not_fetched() -> None:
         consumer.release(TPS[0])
         assert all(tp in fetched for tp in TPS)
         assert Active(set(), set())
+
+    with_consumer(test)
+
+
+def test_what_is_fetched_of_a_held_partition_comes_as_soon_as_it_is_released() -> None:
+    """No new record comes to wake the fetch, because a broker is not asked again before those of all its partitions are taken."""
+
+    class Taken(Exception):
+        pass
+
+    def take() -> None:
+        raise Taken
+
+    async def test(consumer: FakedOurs) -> None:
+        fetcher: Any = Fetcher.__new__(Fetcher)
+        fetcher._closed, fetcher._fetch_waiters, fetcher._wait_consume_future = False, set(), None
+        fetcher._loop = asyncio.get_running_loop()
+        fetcher._subscriptions = SimpleNamespace(reassignment_in_progress=False, is_assigned=lambda tp: True)
+        fetcher._records = {TPS[0]: SimpleNamespace(check_raise=take)}
+        consumer._thread.look_again = lambda: BatchConsumerThread.look_again(
+            SimpleNamespace(_ensure_consumer=lambda: SimpleNamespace(_fetcher=fetcher))  # type: ignore[arg-type]
+        )
+        consumer.hold(TPS[0])
+        fetching = asyncio.ensure_future(fetcher.fetched_records(Active(set(TPS), consumer._full), timeout=60))
+        await turns()
+        assert not fetching.done()
+
+        consumer.release(TPS[0])
+        await turns()
+        assert isinstance(fetching.exception(), Taken)
 
     with_consumer(test)
 

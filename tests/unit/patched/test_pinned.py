@@ -74,6 +74,8 @@ READ = {
     Stream.noack: "921a6f5c674d",
     aiokafka.AIOKafkaProducer.send_batch: "bf42b0f0c5c0",
     Fetcher.fetched_records: "be4348896b9b",
+    Fetcher._create_fetch_waiter: "61d840568746",
+    Fetcher._notify: "d3a30d94f34f",
     Fetcher.seek_to: "f0ba6aba6c22",
     AIOKafkaClient.bootstrap: "198943b004e5",
     AIOKafkaClient._metadata_update: "06dc51ed3e0d",

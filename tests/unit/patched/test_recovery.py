@@ -38,6 +38,7 @@ class Faked:
         thread = Service()
         thread.seek_number, thread.sought, thread.polling = 0, {}, nullcontext
         thread.position_now = thread.drained = lambda tp: self.position[tp]
+        thread.look_again = lambda: None
         return thread
 
     def assignment(self) -> set[TP]:
