@@ -9,6 +9,7 @@ The path of one event through the files:
     patched/faust_fetching.py   the worker fetches records in batches; the broker stamped *appended*
     patched/faust_consumer.py   delivers batches to the agent, and commits what is recorded
     consume/agent.py            the agent stamps *consumed*
+      consume/writer.py           writes what waits of a partition, and tries again until it is acknowledged
       consume/changes.py          what the batch changes: new rows, deliveries, expired rows
         event/row.py                makes a row of a record
       consume/dead_letters.py     what can't be recorded goes to the dead-letter topic

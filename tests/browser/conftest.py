@@ -19,7 +19,7 @@ from tests.worker import PATIENCE, Worker, free_port
 expect.set_options(timeout=15_000 * PATIENCE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[Lab]:
     """Brokers, producer and consumer, and the two other consumers stopped, as after `make run`."""
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
@@ -43,7 +43,7 @@ def whole_lab(lab: Lab) -> Iterator[Lab]:
         aside.submit(topics.leaders_home, lab.bootstrap_servers).result()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(lab: Lab) -> Kafka:
     """The lab's brokers serve workers of their own too (`start_worker`)."""
     return Kafka(lab)

@@ -11,12 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from labapp.lab import APP, KAFKA, PORTS, Lab
+from labapp.lab import APP, KAFKA, PORTS, Lab, processes
 from tests.worker import PATIENCE, free_port, request, wait_for
 
 
@@ -80,8 +79,8 @@ def begun(lab: Lab, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
-def status(lab: Lab, name: str) -> dict[str, Any]:
-    return next(found for found in json.loads(done(lab, "status", "--json")) if found["name"] == name)
+def status(lab: Lab, name: str) -> processes.Status:
+    return next(found for found in processes.statuses(lab) if found.name == name)
 
 
 def pids(lab: Lab) -> set[int]:
@@ -121,9 +120,9 @@ def whole(up: Running) -> Iterator[Running]:
     """The whole lab, which the next test finds again as this one found it."""
     yield up
     for name in APP:
-        done(up.lab, "start", name)
+        processes.start(up.lab, name, lambda text: None)
     for name in ("second-consumer", "fan-out"):
-        done(up.lab, "stop", name)
+        processes.stop(up.lab, name)
 
 
 class TestUp:
@@ -180,21 +179,21 @@ class TestOne:
         """A process that was stopped is down when the command ends, and ready again when its start ends."""
         assert done(whole.lab, "stop", name) == f"{name} is stopped.\n"
         down = status(whole.lab, name)
-        assert (down["state"], down["pid"]) == ("stopped", None)
+        assert (down.state, down.pid) == ("stopped", None)
         assert done(whole.lab, "stop", name) == f"{name} is already down.\n"
         assert run(whole.lab, "kill", name).stderr == f"{name} is not running, so there is nothing to kill.\n"
 
         assert f"{name} is ready on port {whole.lab.ports[name]}" in done(whole.lab, "start", name)
-        assert status(whole.lab, name)["state"] == "running"
+        assert status(whole.lab, name).state == "running"
 
     @pytest.mark.parametrize("name", ["controller", "broker-2", "producer"])
     def test_kill(self, whole: Running, name: str) -> None:
         """A process that was killed comes back by itself, as another one."""
-        before = status(whole.lab, name)["pid"]
+        before = status(whole.lab, name).pid
 
         done(whole.lab, "kill", name)
 
-        wait_for(lambda: status(whole.lab, name)["state"] == "running" and status(whole.lab, name)["pid"] != before, f"{name} is back", 60)
+        wait_for(lambda: status(whole.lab, name).state == "running" and status(whole.lab, name).pid != before, f"{name} is back", 60)
         assert not psutil.pid_exists(before)
 
     def test_both_brokers_killed(self, whole: Running) -> None:
@@ -226,10 +225,10 @@ class TestSettings:
         """A worker that is started with settings has them, also after a kill, until it is started anew; a broker takes none."""
         port = whole.lab.ports["fan-out"]
         done(whole.lab, "start", "fan-out", "CONSUMER_GROUP=first-group")
-        before = status(whole.lab, "fan-out")["pid"]
+        before = status(whole.lab, "fan-out").pid
         assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
         done(whole.lab, "kill", "fan-out")
-        wait_for(lambda: status(whole.lab, "fan-out")["pid"] not in (before, None), "it is back")
+        wait_for(lambda: status(whole.lab, "fan-out").pid not in (before, None), "it is back")
         done(whole.lab, "start", "fan-out")  # which waits until it is ready
         assert request(port, "GET", "/ping").body.decode() == "pong:first-group"
 
@@ -254,44 +253,44 @@ class TestSettings:
 
     def test_slow_broker(self, whole: Running) -> None:
         """A slow broker stands still again and again, and runs on as the same process when its time is up."""
-        before = status(whole.lab, "broker-1")["pid"]
+        before = status(whole.lab, "broker-1").pid
 
         with begun(whole.lab, "slow", "broker-1", "200", "--seconds", "5") as slowing:
             seen = set[str]()
             wait_for(lambda: seen.add(psutil.Process(before).status()) or psutil.STATUS_STOPPED in seen, "it stands still")
             assert slowing.wait(20 * PATIENCE) == 0
-        assert (status(whole.lab, "broker-1")["state"], status(whole.lab, "broker-1")["pid"]) == ("running", before)
+        assert (status(whole.lab, "broker-1").state, status(whole.lab, "broker-1").pid) == ("running", before)
 
     def test_slow_broker_whose_command_ends(self, whole: Running) -> None:
         with begun(whole.lab, "slow", "broker-1", "500", "--seconds", "60") as slowing:
-            wait_for(lambda: status(whole.lab, "broker-1")["state"] == "frozen", "it stands still")
+            wait_for(lambda: status(whole.lab, "broker-1").state == "frozen", "it stands still")
             slowing.terminate()
             slowing.wait(10 * PATIENCE)
-        assert status(whole.lab, "broker-1")["state"] == "running"
+        assert status(whole.lab, "broker-1").state == "running"
 
 
 class TestFreeze:
     def test_time_is_up(self, whole: Running) -> None:
         """A frozen broker goes on by itself when its time is up, as the same process."""
-        before = status(whole.lab, "broker-1")["pid"]
+        before = status(whole.lab, "broker-1").pid
 
         with begun(whole.lab, "freeze", "broker-1", "--seconds", "2") as freezing:
-            assert status(whole.lab, "broker-1")["state"] == "frozen"
+            assert status(whole.lab, "broker-1").state == "frozen"
             assert freezing.wait(20 * PATIENCE) == 0
         after = status(whole.lab, "broker-1")
-        assert (after["state"], after["pid"]) == ("running", before)
+        assert (after.state, after.pid) == ("running", before)
 
     @pytest.mark.parametrize(("action", "same"), [("thaw", True), ("start", True), ("stop", False), ("kill", False)])
     def test_thawed_before(self, whole: Running, action: str, same: bool) -> None:
         """Each of these ends a freeze, whose command then ends. A stop is a clean one."""
-        before = status(whole.lab, "consumer")["pid"]
+        before = status(whole.lab, "consumer").pid
 
         with begun(whole.lab, "freeze", "consumer", "--seconds", "60") as freezing:
             assert run(whole.lab, "freeze", "consumer").stderr == "consumer is frozen already.\n"
             done(whole.lab, action, "consumer")
             assert freezing.wait(10 * PATIENCE) == 0
-        wait_for(lambda: status(whole.lab, "consumer")["state"] == ("stopped" if action == "stop" else "running"), action)
-        assert (status(whole.lab, "consumer")["pid"] == before) == same
+        wait_for(lambda: status(whole.lab, "consumer").state == ("stopped" if action == "stop" else "running"), action)
+        assert (status(whole.lab, "consumer").pid == before) == same
         if action == "stop":
             last = [line for line in whole.lab.log("supervisord").read_text().splitlines() if "stopped: consumer" in line][-1]
             assert "SIGKILL" not in last
@@ -302,7 +301,7 @@ class TestFreeze:
         with begun(whole.lab, "freeze", "broker-2", "--seconds", "60") as freezing:
             freezing.send_signal(number)
             freezing.wait(10 * PATIENCE)
-        assert status(whole.lab, "broker-2")["state"] == "running"
+        assert status(whole.lab, "broker-2").state == "running"
 
 
 class TestEnd:
