@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
@@ -22,21 +20,18 @@ class NotAcknowledged(Refused):
 
 
 class Posts:
-    """The posts that are under way, at most `most` at once."""
+    """The posts that are under way, at most `most` at once. `with` counts one more. It raises Refused if there are too many."""
 
     def __init__(self, most: int) -> None:
         self.most, self.under_way = most, 0
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Counts one more post while it is under way. Raises Refused if there are too many."""
+    def __enter__(self) -> None:
         if self.under_way >= self.most:
             raise Refused(503, f"{self.under_way} posts are under way, and this worker takes no more at once.", retry_after_seconds=1)
         self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.under_way -= 1
 
 
 POSTS = Posts(settings.POSTS_UNDER_WAY)
@@ -48,7 +43,7 @@ async def produce(topic: str, key: bytes, value: bytes, headers: list[tuple[str,
 
     After a 503 the record may be in the topic nevertheless, once or twice. Sent again with the same key, the event shows once.
     """
-    with POSTS.one():
+    with POSTS:
         try:
             async with asyncio.timeout(settings.PRODUCE_TIMEOUT_SECONDS):
                 while True:

@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from hmac import compare_digest
 
 from aiohttp import web
@@ -40,6 +41,7 @@ def host_checked(own_names: Callable[[], Iterable[str]]) -> Middleware:
     return checked
 
 
+@lru_cache(maxsize=64)
 def _name(host: str) -> str | None:
     """The name in a header Host, without port and in lower case. None if there is none."""
     found = _HOST.fullmatch(host)
