@@ -128,18 +128,18 @@ def test_a_held_partition_is_not_fetched() -> None:
 def test_what_is_fetched_of_a_held_partition_comes_as_soon_as_it_is_released() -> None:
     """No new record comes to wake the fetch, because a broker is not asked again before those of all its partitions are taken."""
 
-    class Taken(Exception):
+    class Seen(Exception):
         pass
 
-    def take() -> None:
-        raise Taken
+    def see() -> None:
+        raise Seen
 
     async def test(consumer: FakedOurs) -> None:
         fetcher: Any = Fetcher.__new__(Fetcher)
         fetcher._closed, fetcher._fetch_waiters, fetcher._wait_consume_future = False, set(), None
         fetcher._loop = asyncio.get_running_loop()
         fetcher._subscriptions = SimpleNamespace(reassignment_in_progress=False, is_assigned=lambda tp: True)
-        fetcher._records = {TPS[0]: SimpleNamespace(check_raise=take)}
+        fetcher._records = {TPS[0]: SimpleNamespace(check_raise=see)}
         consumer._thread.look_again = lambda: BatchConsumerThread.look_again(
             SimpleNamespace(_ensure_consumer=lambda: SimpleNamespace(_fetcher=fetcher))  # type: ignore[arg-type]
         )
@@ -150,7 +150,7 @@ def test_what_is_fetched_of_a_held_partition_comes_as_soon_as_it_is_released() -
 
         consumer.release(TPS[0])
         await turns()
-        assert isinstance(fetching.exception(), Taken)
+        assert isinstance(fetching.exception(), Seen)
 
     with_consumer(test)
 
